@@ -1,0 +1,259 @@
+"""The canonical tables: what a source is mapped onto, and what everything else reads.
+
+A contract says for each column its type, whether it may be missing, and whether it is personal
+(then it is masked in every report). The event time is the first of the two clocks; the second,
+`received_at`, is added to every row when its batch is published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a canonical table; `type` is DuckDB's."""
+
+    name: str
+    type: str
+    nullable: bool = False
+    personal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One canonical table. `event_time` is the column of the first clock.
+
+    `key` identifies a row where the source gives one; an empty key means that only a row equal
+    in every column counts as delivered twice. `later_times` are columns of the row that become
+    known after its event: they count only when they lie before the cut-off.
+    """
+
+    table: str
+    grain: str
+    columns: tuple[Column, ...]
+    event_time: str
+    key: tuple[str, ...] = ()
+    later_times: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+
+# Columns that publishing adds to every canonical table.
+SYSTEM_COLUMNS: tuple[Column, ...] = (
+    Column("batch_number", "INTEGER"),
+    Column("row_number", "BIGINT"),
+    Column("received_at", "TIMESTAMPTZ"),
+)
+
+_AMOUNT = "DECIMAL(18,4)"
+
+CONTRACTS: dict[str, Contract] = {
+    contract.table: contract
+    for contract in (
+        Contract(
+            "orders",
+            "one line of an order or of a return",
+            (
+                Column("customer_id", "VARCHAR", personal=True),
+                Column("order_id", "VARCHAR"),
+                Column("line_id", "VARCHAR", nullable=True),
+                Column("ordered_at", "TIMESTAMPTZ"),
+                Column("product_id", "VARCHAR", nullable=True),
+                Column("category", "VARCHAR", nullable=True),
+                Column("channel", "VARCHAR", nullable=True),
+                Column("quantity", _AMOUNT),
+                Column("net_amount", _AMOUNT),
+                Column("discount_amount", _AMOUNT, nullable=True),
+                Column("currency", "VARCHAR"),
+                Column("is_return", "BOOLEAN"),
+            ),
+            event_time="ordered_at",
+        ),
+        Contract(
+            "events",
+            "one thing a customer did on the web or in the app",
+            (
+                Column("customer_id", "VARCHAR", personal=True),
+                Column("event_id", "VARCHAR", nullable=True),
+                Column("occurred_at", "TIMESTAMPTZ"),
+                Column("kind", "VARCHAR"),
+                Column("session_id", "VARCHAR", nullable=True),
+                Column("channel", "VARCHAR", nullable=True),
+                Column("value", "DOUBLE", nullable=True),
+            ),
+            event_time="occurred_at",
+        ),
+        Contract(
+            "tickets",
+            "one question or complaint to the service desk",
+            (
+                Column("customer_id", "VARCHAR", personal=True),
+                Column("ticket_id", "VARCHAR"),
+                Column("opened_at", "TIMESTAMPTZ"),
+                Column("closed_at", "TIMESTAMPTZ", nullable=True),
+                Column("topic", "VARCHAR", nullable=True),
+                Column("is_complaint", "BOOLEAN", nullable=True),
+                Column("satisfaction_score", "DOUBLE", nullable=True),
+            ),
+            event_time="opened_at",
+            key=("ticket_id",),
+            later_times=("closed_at",),
+        ),
+        Contract(
+            "contacts",
+            "one message or offer sent to one customer",
+            (
+                Column("customer_id", "VARCHAR", personal=True),
+                Column("contact_id", "VARCHAR"),
+                Column("contacted_at", "TIMESTAMPTZ"),
+                Column("campaign_id", "VARCHAR", nullable=True),
+                Column("channel", "VARCHAR", nullable=True),
+                Column("opened_at", "TIMESTAMPTZ", nullable=True),
+                Column("clicked_at", "TIMESTAMPTZ", nullable=True),
+                Column("responded_at", "TIMESTAMPTZ", nullable=True),
+                Column("opted_out_at", "TIMESTAMPTZ", nullable=True),
+            ),
+            event_time="contacted_at",
+            key=("contact_id",),
+            later_times=("opened_at", "clicked_at", "responded_at", "opted_out_at"),
+        ),
+        Contract(
+            "subscriptions",
+            "one contract of one customer",
+            (
+                Column("customer_id", "VARCHAR", personal=True),
+                Column("subscription_id", "VARCHAR"),
+                Column("started_at", "TIMESTAMPTZ"),
+                Column("ended_at", "TIMESTAMPTZ", nullable=True),
+                Column("plan", "VARCHAR", nullable=True),
+                Column("period_amount", _AMOUNT, nullable=True),
+                Column("currency", "VARCHAR", nullable=True),
+            ),
+            event_time="started_at",
+            key=("subscription_id",),
+            later_times=("ended_at",),
+        ),
+        Contract(
+            "customers",
+            "what was known of one customer at one time",
+            (
+                Column("customer_id", "VARCHAR", personal=True),
+                Column("registered_at", "TIMESTAMPTZ", nullable=True),
+                Column("recorded_at", "TIMESTAMPTZ"),
+                Column("attributes", "MAP(VARCHAR, VARCHAR)", nullable=True, personal=True),
+            ),
+            event_time="recorded_at",
+            key=("customer_id",),
+            later_times=("registered_at",),
+        ),
+        Contract(
+            "labelled",
+            "one customer of a static set, with the outcome given",
+            (
+                Column("customer_id", "VARCHAR", personal=True),
+                Column("observed_at", "TIMESTAMPTZ"),
+                Column("churned", "BOOLEAN"),
+                Column("period_amount", _AMOUNT, nullable=True),
+                Column("currency", "VARCHAR", nullable=True),
+                Column("numbers", "MAP(VARCHAR, DOUBLE)"),
+                Column("categories", "MAP(VARCHAR, VARCHAR)"),
+            ),
+            event_time="observed_at",
+            key=("customer_id",),
+        ),
+    )
+}
+
+# The ledger: append-only, the latest row is the state. Kept here so that its schema has one home.
+LEDGER: dict[str, tuple[Column, ...]] = {
+    "batches": (
+        Column("batch_number", "INTEGER"),
+        Column("batch_name", "VARCHAR"),
+        Column("source", "VARCHAR"),
+        Column("table_name", "VARCHAR"),
+        Column("content_hash", "VARCHAR"),
+        Column("state", "VARCHAR"),
+        Column("received_rows", "BIGINT"),
+        Column("accepted_rows", "BIGINT"),
+        Column("quarantined_rows", "BIGINT"),
+        Column("known_basis", "VARCHAR"),
+        Column("declared_lag_days", "DOUBLE", nullable=True),
+        Column("published_at", "TIMESTAMPTZ", nullable=True),
+        Column("recorded_at", "TIMESTAMPTZ"),
+        Column("actor", "VARCHAR"),
+        Column("supersedes_batch_number", "INTEGER", nullable=True),
+        Column("report", "JSON"),
+    ),
+    "quarantine": (
+        Column("batch_number", "INTEGER"),
+        Column("row_number", "BIGINT"),
+        Column("rule", "VARCHAR"),
+        Column("reason", "VARCHAR"),
+        Column("raw_line", "VARCHAR", nullable=True, personal=True),
+        Column("recorded_at", "TIMESTAMPTZ"),
+    ),
+    "rule_results": (
+        Column("batch_number", "INTEGER"),
+        Column("rule", "VARCHAR"),
+        Column("column_name", "VARCHAR"),
+        Column("severity", "VARCHAR"),
+        Column("checked_rows", "BIGINT"),
+        Column("failed_rows", "BIGINT"),
+        Column("limit_text", "VARCHAR"),
+        Column("observed_text", "VARCHAR"),
+        Column("passed", "BOOLEAN"),
+        Column("reason", "VARCHAR"),
+        Column("recorded_at", "TIMESTAMPTZ"),
+    ),
+    "batch_statistics": (
+        Column("batch_number", "INTEGER"),
+        Column("table_name", "VARCHAR"),
+        Column("column_name", "VARCHAR"),
+        Column("statistic", "VARCHAR"),
+        Column("value", "DOUBLE"),
+    ),
+    "decisions": (
+        Column("decision_id", "VARCHAR"),
+        Column("decided_at", "TIMESTAMPTZ"),
+        Column("kind", "VARCHAR"),
+        Column("subject", "VARCHAR"),
+        Column("outcome", "VARCHAR"),
+        Column("reason", "VARCHAR"),
+        Column("evidence", "JSON"),
+        Column("snapshot_id", "BIGINT", nullable=True),
+        Column("model_name", "VARCHAR", nullable=True),
+        Column("model_version", "INTEGER", nullable=True),
+        Column("model_hash", "VARCHAR", nullable=True),
+        Column("run_id", "VARCHAR", nullable=True),
+        Column("actor", "VARCHAR"),
+    ),
+    "reads": (
+        Column("purpose", "VARCHAR"),
+        Column("snapshot_id", "BIGINT"),
+        Column("as_of", "TIMESTAMPTZ", nullable=True),
+        Column("known_by", "TIMESTAMPTZ", nullable=True),
+        Column("run_id", "VARCHAR", nullable=True),
+        Column("read_at", "TIMESTAMPTZ"),
+    ),
+    "exports": (
+        Column("export_id", "VARCHAR"),
+        Column("kind", "VARCHAR"),
+        Column("path", "VARCHAR"),
+        Column("sha256", "VARCHAR"),
+        Column("rows", "BIGINT"),
+        Column("exported_at", "TIMESTAMPTZ"),
+    ),
+    "erasures": (
+        Column("erasure_id", "VARCHAR"),
+        Column("customer_pseudonym", "VARCHAR"),
+        Column("requested_at", "TIMESTAMPTZ"),
+        Column("completed_at", "TIMESTAMPTZ", nullable=True),
+        Column("receipt", "JSON"),
+    ),
+}

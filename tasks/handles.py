@@ -1,0 +1,210 @@
+"""Frozen values that travel between steps.
+
+They hold names, counts, paths and hashes, never rows: a step reads the rows it needs from the
+lake or from the file that a handle names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+KnownBasis = Literal["observed", "declared"]
+Severity = Literal["warn", "quarantine", "stop"]
+BatchState = Literal[
+    "received", "staged", "accepted", "quarantined", "superseded", "replayed", "waived", "discarded"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of the lake. `AT (VERSION => snapshot_id)` reads it again."""
+
+    snapshot_id: int
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Something a source offers: a name and how to fetch its bytes.
+
+    `batch_name` is `<source>/<part>`, for example `orders/2011-10`; `location` is a file, or
+    for a database table a description of it.
+    """
+
+    batch_name: str
+    source: str
+    table: str
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """The bytes of a delivery, copied unchanged into our keeping."""
+
+    delivery: Delivery
+    content_hash: str
+    raw_path: Path
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StagedBatch:
+    """A batch read and typed by its canonical contract, not yet judged.
+
+    `staged_path` is a Parquet file: the table's contract columns, `row_number BIGINT` (line in
+    the raw file, header = line 1; for Parquet and tables the row's number from 1),
+    `raw_line VARCHAR` and `received_at TIMESTAMPTZ` (NULL where it is the publishing time).
+    """
+
+    raw: RawBatch
+    staged_path: Path
+    received_rows: int
+    known_basis: KnownBasis
+    declared_lag_days: float | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def batch_name(self) -> str:
+        return self.raw.delivery.batch_name
+
+    @property
+    def table(self) -> str:
+        return self.raw.delivery.table
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """One rule's outcome on one batch or table."""
+
+    rule: str
+    column: str
+    severity: Severity
+    checked_rows: int
+    failed_rows: int
+    limit: str
+    observed: str
+    passed: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A figure of an accepted batch that later batches are compared with."""
+
+    column: str
+    statistic: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What validation says of a staged batch.
+
+    `rejects_path` is a Parquet file (row_number BIGINT, rule, reason, raw_line): the rows that a
+    quarantine rule refused; a row that broke several rules stands there once a rule, but counts
+    once in `quarantined_rows`. A stopped batch quarantines every row.
+    """
+
+    outcome: Literal["accepted", "stopped"]
+    received_rows: int
+    accepted_rows: int
+    quarantined_rows: int
+    rejects_path: Path | None
+    results: tuple[RuleResult, ...]
+    statistics: tuple[Statistic, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch as the ledger knows it: the row of its latest state."""
+
+    batch_number: int
+    batch_name: str
+    source: str
+    table: str
+    content_hash: str
+    state: BatchState
+    received_rows: int
+    accepted_rows: int
+    quarantined_rows: int
+    recorded_at: datetime
+    published_at: datetime | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
+    already_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTable:
+    """Features of the eligible customers at one or more cut-offs, stored in the lake.
+
+    `table` is its name in the lake; the same (as_of, known_by, snapshot) gives the same
+    `fingerprint` (sha256 over the ordered rows) at any later time.
+    """
+
+    table: str
+    as_of: tuple[datetime, ...]
+    known_by: tuple[datetime, ...]
+    snapshot_id: int
+    fingerprint: str
+    rows: int
+    feature_names: tuple[str, ...]
+    labelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trained model (or rule) with the evidence for it, as files in `directory`.
+
+    `model_hash` is the sha256 over the model's files in name order; `metrics` maps a metric's
+    name to (estimate, low, high) on the final test cut-off.
+    """
+
+    kind: Literal["model", "rule"]
+    name: str
+    directory: Path
+    model_hash: str
+    metrics: Mapping[str, tuple[float, float, float]]
+    feature_names: tuple[str, ...]
+    features_fingerprint: str
+    snapshot_id: int
+    run_id: str | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A row of `ledger.decisions`."""
+
+    decision_id: str
+    decided_at: datetime
+    kind: str
+    subject: str
+    outcome: str
+    reason: str
+    evidence: Mapping[str, Any]
+    model_name: str | None = None
+    model_version: int | None = None
+    model_hash: str | None = None
+    snapshot_id: int | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTable:
+    """A published scoring run and its exports."""
+
+    scoring_id: str
+    as_of: datetime
+    known_by: datetime
+    rows: int
+    model_name: str
+    model_version: int
+    model_hash: str
+    snapshot_id: int
+    csv_path: Path | None = None
+    parquet_path: Path | None = None
