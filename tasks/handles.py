@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 KnownBasis = Literal["observed", "declared"]
 Severity = Literal["warn", "quarantine", "stop"]
@@ -174,6 +178,88 @@ class Candidate:
     snapshot_id: int
     run_id: str | None = None
     version: int | None = None
+
+
+# (estimate, low, high)
+Interval = tuple[float, float, float]
+
+
+class Predictor(Protocol):
+    """A model directory, verified and opened: rows of features in, probabilities and reasons out.
+
+    A model directory is self-contained: its `model_code.py` (also the model-from-code of MLflow's
+    pyfunc) has `open_model(directory) -> Predictor` and imports nothing of ours, so a champion
+    keeps scoring whatever becomes of the code that trained it. Columns are taken by name; a
+    missing one raises.
+    """
+
+    feature_names: tuple[str, ...]
+
+    def predict(self, features: pa.Table) -> np.ndarray:
+        """Calibrated probability of churn, float64, shape (rows,)."""
+        ...
+
+    def reasons(self, features: pa.Table) -> list[tuple[str, ...]]:
+        """One to three drivers of each row's probability in plain words, strongest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One tried setting of the tuning; `value` is the objective, None where it has none."""
+
+    number: int
+    state: Literal["complete", "pruned", "failed"]
+    value: float | None
+    params: Mapping[str, float | int | str]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """What the plots of a training are drawn from; every series has one value a point.
+
+    `calibration`: (mean predicted, share churned, customers) a bin; `gain`: (share contacted,
+    share of churners reached), ascending; `precision_recall`: (recall, precision);
+    `profit`: (share contacted, profit amount). Each by name of the model or baseline.
+    """
+
+    calibration: Mapping[str, tuple[tuple[float, float, float], ...]]
+    gain: Mapping[str, tuple[tuple[float, float], ...]]
+    precision_recall: Mapping[str, tuple[tuple[float, float], ...]]
+    profit: Mapping[str, tuple[tuple[float, float], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """What a training tells the tracking store: plain values, never a customer's row.
+
+    `model` and `rule` (the best simple rule) are both ready to be registered. `baselines` maps
+    a baseline to its metrics on the same final customers as the model's. `drivers` maps a
+    business driver to its mean absolute SHAP value. `slices` are rows of a table: one a slice,
+    with its size and metrics. `config` is the whole configuration as plain values.
+    """
+
+    deployment: str
+    model: Candidate
+    rule: Candidate
+    params: Mapping[str, float | int | str]
+    baselines: Mapping[str, Mapping[str, Interval]]
+    objective: str
+    trials: tuple[Trial, ...]
+    curves: Curves
+    drivers: Mapping[str, float]
+    slices: tuple[Mapping[str, Any], ...]
+    dataset_name: str
+    dataset_fingerprint: str
+    dataset_rows: int
+    snapshot_id: int
+    as_of: datetime
+    known_by: datetime
+    config: Mapping[str, Any]
+    git_commit: str
+    lock_hash: str
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
