@@ -260,6 +260,8 @@ class TrainingRecord:
     git_commit: str
     lock_hash: str
     currency: str
+    contact_budget_share: float | None = None
+    objective_direction: Literal["maximize", "minimize"] = "maximize"
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,13 +79,78 @@ class EconomicsSettings(Section):
 class RegistrySettings(Section):
     """When a challenger is let in."""
 
+    minimum_final_customers: int = Field(
+        200, ge=30, le=10_000_000, description="Fewer customers in the final test block."
+    )
+    minimum_final_churners: int = Field(
+        20, ge=5, le=10_000_000, description="Fewer churners in the final test block."
+    )
+    bootstrap_replicates: int = Field(
+        2000, ge=200, le=20_000, description="Resamples of customers behind each comparison."
+    )
+    bootstrap_seed: int = Field(20_111_209, ge=0, description="So that a decision can be redone.")
+    rule_confidence: float = Field(
+        0.90,
+        gt=0.5,
+        lt=1,
+        description="Share of resamples in which the challenger must earn more than the best rule.",
+    )
+    champion_confidence: float = Field(
+        0.90,
+        gt=0.5,
+        lt=1,
+        description=(
+            "Share of resamples in which the challenger must not fall behind the champion by more"
+            " than `champion_tolerance_share`; its estimate must also be strictly higher."
+        ),
+    )
+    champion_tolerance_share: float = Field(
+        0.05,
+        ge=0,
+        le=0.5,
+        description="What the challenger may fall behind, as a share of the champion's profit.",
+    )
+    load_timeout_seconds: float = Field(
+        60.0, ge=5, le=600, description="What the trial load of a model in its own process may take."
+    )
+
 
 class ScoringSettings(Section):
     """What is written for each customer."""
 
+    batch_rows: int = Field(
+        50_000, ge=100, le=1_000_000, description="Customers scored at a time; bounds the memory."
+    )
+    maximum_reasons: int = Field(3, ge=1, le=3, description="Reasons given a customer.")
+    csv_byte_order_mark: bool = Field(
+        True, description="Start the CSV with a UTF-8 mark, without which Excel garbles Korean."
+    )
+
 
 class TrackingSettings(Section):
     """Where experiments are shown."""
+
+    uri: str | None = Field(
+        None,
+        description=(
+            "An MLflow server or database; HOLDFAST_TRACKING_URI goes before it. Without either,"
+            " the database 'mlflow' beside the lake, used directly."
+        ),
+    )
+    artifact_location: str | None = Field(
+        None,
+        description=(
+            "Where MLflow keeps files, as a URI. Without it, `mlflow/artifacts` in the state"
+            " directory, or for a remote server what it decides."
+        ),
+    )
+    timeout_seconds: int = Field(
+        5, ge=1, le=120, description="How long one request may take before it counts as failed."
+    )
+    retries: int = Field(2, ge=0, le=10, description="Further tries of a failed request.")
+    child_runs: int = Field(
+        10, ge=0, le=100, description="How many of the best trials get a run of their own."
+    )
 
 
 class SimulationSettings(Section):
