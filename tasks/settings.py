@@ -60,8 +60,120 @@ class IntakeSettings(Section):
     """Where data come from."""
 
 
+class RowRuleSettings(Section):
+    """What one rule about single rows allows, and what follows where a row breaks it."""
+
+    severity: Literal["off", "warn", "quarantine", "stop"] = Field(
+        "quarantine",
+        description=(
+            "'warn' counts the rows and keeps them, 'quarantine' sets them aside, 'stop' refuses"
+            " the batch at the first of them, 'off' does not look."
+        ),
+    )
+    stop_above_share: float = Field(
+        1.0, ge=0, le=1, description="The share of rows breaking the rule that stops the batch."
+    )
+    minimum: float | None = Field(None, description="The least value allowed; null: no limit.")
+    maximum: float | None = Field(None, description="The greatest value allowed; null: no limit.")
+    allowed: tuple[str, ...] | None = Field(
+        None, description="The only texts allowed; null: any that has the right form."
+    )
+    refused: tuple[str, ...] = Field(
+        (), description="Texts that stand for 'missing' in the source, compared in lower case."
+    )
+    pattern: str | None = Field(
+        None,
+        max_length=500,
+        description="A regular expression for texts that break the rule; null: none does.",
+    )
+
+
+class Limits(Section):
+    """Where a figure of a batch begins to warn and to stop; null: it never does."""
+
+    warn_below: float | None = Field(None, description="A figure below it is reported.")
+    stop_below: float | None = Field(None, description="A figure below it stops the batch.")
+    warn_above: float | None = Field(None, description="A figure above it is reported.")
+    stop_above: float | None = Field(None, description="A figure above it stops the batch.")
+
+
+class BatchRuleSettings(Limits):
+    """What one rule about a whole batch allows. Its figure and unit stand beside it in `conf/`."""
+
+    enabled: bool = Field(True, description="Whether the rule is looked at.")
+    columns: dict[str, Limits] = Field(
+        default_factory=dict,
+        description="Limits of single columns; a null there is taken from the rule's own.",
+    )
+
+
+class TableRulesSettings(Section):
+    """The rules of one canonical table, by name."""
+
+    rows: dict[str, RowRuleSettings] = Field(description="Rules that a single row keeps or breaks.")
+    batch: dict[str, BatchRuleSettings] = Field(description="Rules about the batch as a whole.")
+
+
+class FeatureRulesSettings(Section):
+    """What a feature table must keep before a model sees it. Names may be patterns (`*_share`)."""
+
+    minimum_rows: int = Field(ge=1, description="Fewer customers stop the run.")
+    maximum_null_share: float = Field(
+        ge=0, le=1, description="Share of missing values above which a feature stops the run."
+    )
+    null_shares: dict[str, float] = Field(
+        description="Ceilings of single features, in place of `maximum_null_share`."
+    )
+    ranges: dict[str, tuple[float | None, float | None]] = Field(
+        description="Least and greatest value of the features whose name fits; null: no limit."
+    )
+
+
+class ScoreRulesSettings(Section):
+    """What a score table must keep before anybody acts on it."""
+
+    minimum_rows: int = Field(ge=1, description="Fewer scores stop the run.")
+    minimum_distinct_scores: int = Field(
+        ge=1, description="Fewer different probabilities stop the run: a constant ranks nobody."
+    )
+    maximum_missing_reason_share: float = Field(
+        ge=0, le=1, description="Share of customers without a first reason that stops the run."
+    )
+
+
 class ValidationSettings(Section):
-    """What is refused."""
+    """What is refused, and how much of it stops a batch."""
+
+    trailing_batches: int = Field(
+        ge=1, le=400, description="Accepted batches of a source that a new one is compared with."
+    )
+    minimum_batches: int = Field(
+        ge=1, le=100, description="With fewer of them a comparison says 'not enough history'."
+    )
+    minimum_values: int = Field(
+        ge=2,
+        description="A distribution of fewer values, or a batch of fewer rows, is not compared.",
+    )
+    maximum_categories: int = Field(
+        ge=1, le=5000, description="Categories of a column that are remembered, the largest first."
+    )
+    earliest_at: date = Field(
+        description="Events before it are refused: 1970 and 1900 are missing dates in disguise."
+    )
+    skew_allowance_hours: float = Field(
+        ge=0, le=240, description="How far ahead of our clock a source's clock may be."
+    )
+    maximum_gap_days: float = Field(
+        ge=0,
+        le=3660,
+        description=(
+            "Where the deployment's clock is 'data', an event is refused that lies more than this,"
+            " and more than three interquartile ranges, after three quarters of its batch."
+        ),
+    )
+    tables: dict[str, TableRulesSettings] = Field(description="The rules of each canonical table.")
+    features: FeatureRulesSettings
+    scores: ScoreRulesSettings
 
 
 class FeaturesSettings(Section):
@@ -111,7 +223,7 @@ class RegistrySettings(Section):
         description="What the challenger may fall behind, as a share of the champion's profit.",
     )
     load_timeout_seconds: float = Field(
-        60.0, ge=5, le=600, description="What the trial load of a model in its own process may take."
+        60.0, ge=5, le=600, description="What the first load of a model, in its own process, may take."
     )
 
 
@@ -162,9 +274,6 @@ class ServicesSettings(Section):
 
     prefect_port: int = Field(4200, ge=1024, le=65_535, description="Port of Prefect's server.")
     mlflow_port: int = Field(5000, ge=1024, le=65_535, description="Port of MLflow's UI.")
-    nightly_cron: str = Field(
-        "0 2 * * *", description="When the nightly flow runs, as five cron fields, UTC."
-    )
 
 
 class Settings(Section):
@@ -223,6 +332,17 @@ def load_settings(deployment: str | Path, *, home: Path | None = None) -> Settin
         return Settings.model_validate_json(json.dumps(expanded, default=str))
     except ValidationError as error:
         raise _explain(error, overlay, overlay_path, origin) from None
+
+
+def load_services(deployment: str | Path | None = None) -> ServicesSettings:
+    """The servers' settings: of a deployment, or the defaults that all deployments share."""
+    if deployment is not None:
+        return load_settings(deployment).services
+    path = CONF / "base" / "services.yaml"
+    try:
+        return ServicesSettings.model_validate_json(json.dumps(_expand(_read_yaml(path), path)))
+    except ValidationError as error:
+        raise _explain(error, {}, path, {}) from None
 
 
 def _find_overlay(deployment: str | Path) -> Path:
