@@ -223,7 +223,10 @@ class RegistrySettings(Section):
         description="What the challenger may fall behind, as a share of the champion's profit.",
     )
     load_timeout_seconds: float = Field(
-        60.0, ge=5, le=600, description="What the first load of a model, in its own process, may take."
+        60.0,
+        ge=5,
+        le=600,
+        description="What the first load of a model, in its own process, may take.",
     )
 
 
