@@ -63,8 +63,7 @@ def plot_calibration(
 
 def plot_gain(curves: Mapping[str, Points], model: str) -> Figure:
     """Left: share of churners reached; right: lift, both over the share contacted."""
-    figure, axes = _canvas("Gain and lift: who is reached first", columns=2)
-    gain, lift = axes
+    figure, (gain, lift) = _panels("Gain and lift: who is reached first", columns=2, width=10.8)
     gain.plot([0, 1], [0, 1], color=_GUIDE_COLOUR, linestyle="--", linewidth=1, label="at random")
     lift.axhline(1.0, color=_GUIDE_COLOUR, linestyle="--", linewidth=1)
     for name, colour, width in _styles(curves, model):
@@ -79,7 +78,7 @@ def plot_gain(curves: Mapping[str, Points], model: str) -> Figure:
     lift.set_xlim(0, 1)
     lift.set_ylim(bottom=0)
     lift.set_ylabel("lift over random")
-    for one in axes:
+    for one in (gain, lift):
         one.set_xlabel("share of customers contacted")
     return _finish(figure, gain)
 
@@ -322,15 +321,20 @@ class _Scale:
         return (number - self.low) / (self.high - self.low)
 
 
-def _canvas(title: str, *, columns: int = 1, width: float = 8.0) -> tuple[Figure, Axes]:
+def _canvas(title: str, *, width: float = 8.0) -> tuple[Figure, Axes]:
+    figure, (axes,) = _panels(title, columns=1, width=width)
+    return figure, axes
+
+
+def _panels(title: str, *, columns: int, width: float) -> tuple[Figure, list[Axes]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * (1.35 if columns > 1 else 1.0), 5.0), layout="constrained")
+    figure = Figure(figsize=(width, 5.0), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=13, x=0.01, ha="left")
-    axes = figure.subplots(1, columns)
-    for one in axes if columns > 1 else [axes]:
+    axes = list(figure.subplots(1, columns, squeeze=False)[0])
+    for one in axes:
         one.grid(color="#e6e6e6", linewidth=0.7)
         one.set_axisbelow(True)
         for side in ("top", "right"):

@@ -1,0 +1,275 @@
+"""The only door to MLflow: a mirror of what the ledger decides, for people to look at.
+
+The store is the database `mlflow` beside the lake, used directly, so that no server has to run;
+`tracking.uri` names a remote one. Whatever the store holds may be lost: the ledger and the local
+copies of models serve without it. A process talks to one store at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.handles import Candidate, TrainingRecord
+from tasks.tracking import evidence
+from tasks.tracking.store import answers, artifact_location, migrate, probe, quieten, resolve_store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from tasks.settings import Settings
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+# The key of the model's files among a pyfunc's artifacts; `model_code.py` looks there.
+MODEL_ARTIFACT = "model"
+
+_LOG = logging.getLogger("holdfast.tracking")
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A version in the registry of models."""
+
+    name: str
+    version: int
+    run_id: str
+
+
+def model_name(deployment: str) -> str:
+    """The registered name of a deployment's churn model."""
+    return f"{deployment}.churn"
+
+
+class Tracker:
+    """One deployment's experiment and registered model in a store that has answered."""
+
+    def __init__(self, settings: Settings, uri: str, client: MlflowClient) -> None:
+        self.settings = settings
+        self.uri = uri
+        self.model_name = model_name(settings.deployment)
+        self._client = client
+
+    def log_training(self, record: TrainingRecord) -> str:
+        """Write one parent run with all that the record tells; its run id.
+
+        Values go in one batch, trials as one table and the best few as child runs, figures and
+        tables as files. The run stays open until `finish_run`.
+        """
+        from mlflow.entities import Param
+
+        with answers(self.uri):
+            experiment = self._experiment()
+            run = self._client.create_run(
+                experiment,
+                run_name=f"{record.as_of:%Y-%m-%d} {record.model.name}",
+                tags=evidence.run_tags(record),
+            )
+            run_id: str = run.info.run_id
+            self._client.log_batch(
+                run_id,
+                metrics=evidence.metric_points(evidence.training_metrics(record)),
+                params=[
+                    Param(key, str(value)) for key, value in evidence.run_params(record).items()
+                ],
+            )
+            self._client.log_inputs(run_id, [evidence.dataset_input(record)])
+            with tempfile.TemporaryDirectory() as temporary:
+                directory = Path(temporary)
+                evidence.write_evidence(record, directory)
+                self._client.log_artifacts(run_id, str(directory))
+            self._log_children(experiment, run_id, record)
+        return run_id
+
+    def register(self, candidate: Candidate, run_id: str) -> Registered:
+        """Log the candidate's directory as a pyfunc model of the run and register a version."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        kind = "rule" if candidate.kind == "rule" else "model"
+        with answers(self.uri), tempfile.TemporaryDirectory() as temporary:
+            files = Path(temporary) / MODEL_ARTIFACT
+            shutil.copytree(candidate.directory, files)
+            with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+                # It asks for type hints and an input example; the signature is explicit.
+                warnings.simplefilter("ignore")
+                logged = mlflow.pyfunc.log_model(
+                    name=kind,
+                    python_model=str(files / "model_code.py"),
+                    artifacts={MODEL_ARTIFACT: str(files)},
+                    signature=evidence.read_signature(candidate),
+                    pip_requirements=evidence.pinned_requirements(candidate.kind),
+                    metadata={"holdfast_model_hash": candidate.model_hash},
+                )
+            try:
+                self._client.create_registered_model(
+                    self.model_name,
+                    description=f"Who of '{self.settings.deployment}' is about to leave.",
+                )
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            version = self._client.create_model_version(
+                self.model_name,
+                source=logged.model_uri,
+                run_id=run_id,
+                model_id=logged.model_id,
+                description=f"{kind}: {candidate.name}",
+                tags={
+                    "holdfast.kind": kind,
+                    "holdfast.candidate": candidate.name,
+                    "holdfast.model_hash": candidate.model_hash,
+                    "holdfast.snapshot_id": str(candidate.snapshot_id),
+                    "holdfast.features_fingerprint": candidate.features_fingerprint,
+                },
+            )
+            number = int(version.version)
+            self._client.set_registered_model_alias(self.model_name, CHALLENGER, str(number))
+        return Registered(self.model_name, number, run_id)
+
+    def tag_decision(
+        self, tags: Mapping[str, str], *, run_id: str | None = None, version: int | None = None
+    ) -> None:
+        """Write a decision onto the run and the version it is about, as `holdfast.*` tags."""
+        from mlflow.entities import RunTag
+        from mlflow.exceptions import MlflowException
+
+        named = {f"holdfast.{key}": value[:4900] for key, value in tags.items()}
+        with answers(self.uri):
+            try:
+                if run_id is not None:
+                    self._client.log_batch(
+                        run_id, tags=[RunTag(key, value) for key, value in named.items()]
+                    )
+                if version is not None:
+                    for key, value in named.items():
+                        self._client.set_model_version_tag(
+                            self.model_name, str(version), key, value
+                        )
+            except MlflowException as error:
+                # A run or version deleted in the UI takes no tags; the ledger has the decision.
+                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+                _LOG.warning("The decision could not be shown on a run that is gone from MLflow.")
+
+    def finish_run(self, run_id: str, *, failed: bool = False) -> None:
+        """Close the parent run."""
+        with answers(self.uri):
+            self._client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
+
+    def alias_version(self, alias: str) -> int | None:
+        """The version that an alias points at, None where there is none."""
+        from mlflow.exceptions import MlflowException
+
+        with answers(self.uri):
+            try:
+                found = self._client.get_model_version_by_alias(self.model_name, alias)
+            except MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+        return int(found.version)
+
+    def version_hash(self, version: int) -> str | None:
+        """The model hash that a version was registered with, None where it is gone."""
+        from mlflow.exceptions import MlflowException
+
+        with answers(self.uri):
+            try:
+                found = self._client.get_model_version(self.model_name, str(version))
+            except MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+        return str(found.tags.get("holdfast.model_hash", ""))
+
+    def set_alias(self, alias: str, version: int | None) -> None:
+        """Point an alias at a version; None takes it away."""
+        with answers(self.uri):
+            if version is None:
+                self._client.delete_registered_model_alias(self.model_name, alias)
+            else:
+                self._client.set_registered_model_alias(self.model_name, alias, str(version))
+
+    def fetch_model(self, version: int, directory: Path) -> Path:
+        """Copy a version's model files below `directory`; where they are. Verify before loading."""
+        import mlflow
+
+        with answers(self.uri):
+            found = mlflow.artifacts.download_artifacts(
+                artifact_uri=f"models:/{self.model_name}/{version}",
+                dst_path=str(directory),
+                tracking_uri=self.uri,
+            )
+        return Path(found) / "artifacts" / MODEL_ARTIFACT
+
+    def _experiment(self) -> str:
+        from mlflow.exceptions import MlflowException
+
+        name = self.settings.deployment
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            try:
+                created: str = self._client.create_experiment(
+                    name, artifact_location=artifact_location(self.settings, self.uri)
+                )
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                found = self._client.get_experiment_by_name(name)
+            else:
+                return created
+        if found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _log_children(self, experiment: str, parent: str, record: TrainingRecord) -> None:
+        from mlflow.entities import Metric, Param
+
+        now = int(time.time() * 1000)
+        for trial in evidence.best_trials(record, self.settings.tracking.child_runs):
+            child = self._client.create_run(
+                experiment,
+                run_name=f"trial {trial.number}",
+                tags={
+                    "mlflow.parentRunId": parent,
+                    "mlflow.source.name": "holdfast train",
+                    "mlflow.user": "holdfast",
+                },
+            ).info.run_id
+            values = {record.objective: trial.value or 0.0, "seconds": trial.seconds}
+            self._client.log_batch(
+                child,
+                metrics=[Metric(key, float(value), now, 0) for key, value in values.items()],
+                params=[Param(key, str(value)) for key, value in trial.params.items()],
+            )
+            self._client.set_terminated(child)
+
+
+@contextmanager
+def open_tracker(settings: Settings) -> Iterator[Tracker]:
+    """The deployment's tracker, its store made and migrated if need be.
+
+    Raises ServiceDown (69) if the store does not answer, ConfigurationError (78) for a store that
+    a newer MLflow has made.
+    """
+    quieten(settings)
+    uri, database = resolve_store(settings)
+    probe(settings, uri, database)
+    import mlflow
+
+    if database is not None:
+        migrate(database, uri)
+    with answers(uri), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        client = mlflow.MlflowClient(uri, uri)
+    yield Tracker(settings, uri, client)
