@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import ConfigurationError, UsageError, suggest
+from tasks.sources import IntakeSettings
 
 PROJECT = Path(__file__).resolve().parent.parent
 CONF = PROJECT / "conf"
@@ -54,10 +55,6 @@ class WarehouseSettings(Section):
     lock_wait_seconds: float = Field(
         120.0, ge=0, le=86_400, description="How long a writer waits for another before exit 75."
     )
-
-
-class IntakeSettings(Section):
-    """Where data come from."""
 
 
 class RowRuleSettings(Section):
