@@ -62,6 +62,7 @@ class StagedBatch:
     `staged_path` is a Parquet file: the table's contract columns, `row_number BIGINT` (line in
     the raw file, header = line 1; for Parquet and tables the row's number from 1),
     `raw_line VARCHAR` and `received_at TIMESTAMPTZ` (NULL where it is the publishing time).
+    `staged_hash` is the sha256 of the file: what is published must be what was judged.
     """
 
     raw: RawBatch
@@ -70,6 +71,7 @@ class StagedBatch:
     known_basis: KnownBasis
     declared_lag_days: float | None
     notes: tuple[str, ...] = ()
+    staged_hash: str = ""
 
     @property
     def batch_name(self) -> str:
@@ -280,6 +282,31 @@ class Decision:
     model_hash: str | None = None
     snapshot_id: int | None = None
     run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The model that serves, as the ledger says: which files, their checksums, and since when.
+
+    `directory` is our own copy; `files` maps each of its files to its sha256 and `model_hash` is
+    the combined one. `decision_id` names the promotion.
+    """
+
+    name: str
+    version: int
+    kind: Literal["model", "rule"]
+    candidate: str
+    directory: Path
+    model_hash: str
+    files: Mapping[str, str]
+    feature_names: tuple[str, ...]
+    metrics: Mapping[str, Interval]
+    golden: tuple[float, ...]
+    decision_id: str
+    promoted_at: datetime
+    features_fingerprint: str
+    snapshot_id: int
+    run_id: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,24 @@ class WarehouseSettings(Section):
     lock_wait_seconds: float = Field(
         120.0, ge=0, le=86_400, description="How long a writer waits for another before exit 75."
     )
+    compact_after_files: int = Field(
+        12,
+        ge=2,
+        le=10_000,
+        description=(
+            "A table with more data files than this is merged after publishing: the files become"
+            " one, sorted by customer and event time."
+        ),
+    )
+    keep_merged_hours: float = Field(
+        24.0,
+        ge=0,
+        le=8760,
+        description=(
+            "How long files that a merge has replaced stay on disk, for readers that began before"
+            " it; also the age at which files of a killed publishing are removed."
+        ),
+    )
 
 
 class RowRuleSettings(Section):

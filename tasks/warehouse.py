@@ -424,4 +424,12 @@ def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
     for schema, name, columns in missing:
         listed = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
         connection.execute(f"create table lake.{schema}.{quote(name)} ({listed})")
+        contract = CONTRACTS.get(name) if schema == "main" else None
+        if contract is not None:
+            # Facts are kept in the order in which features read them, file by file; merging
+            # files (intake/compaction) keeps to it.
+            connection.execute(
+                f"alter table lake.{schema}.{quote(name)} set sorted by"
+                f" ({quote('customer_id')} asc, {quote(contract.event_time)} asc)"
+            )
     connection.execute("commit")

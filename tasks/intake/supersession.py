@@ -1,0 +1,131 @@
+"""What a delivery is to the ledger: new, known, resumed, in conflict, or a correction.
+
+A batch's identity is the hash of its content within its source. Its name says which part of the
+source it is, and one name has one accepted content at a time: another content under the name is
+refused until somebody says that it supersedes the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from tasks.errors import DataRejected
+from tasks.handles import Batch, RawBatch
+from tasks.intake.ledger import UNFINISHED, find_batch, read_batches, record_state
+from tasks.warehouse import Lake
+
+CONFLICT = "CONFLICT"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a delivery stands to the ledger.
+
+    `known`: its content was published, or superseded, or set aside for good; nothing is done.
+    `conflict`: another content is accepted under its name and nobody said to supersede it.
+    `open`: it may be published; `batch` is then the unfinished or quarantined batch of the same
+    content, if there is one, and `replaces` the accepted batch that it supersedes, if it does.
+    """
+
+    kind: Literal["known", "conflict", "open"]
+    batch: Batch | None = None
+    replaces: Batch | None = None
+
+    @property
+    def resumed(self) -> Batch | None:
+        """The unfinished batch whose number goes on."""
+        return self.batch if self.batch and self.batch.state in UNFINISHED else None
+
+    @property
+    def retried(self) -> Batch | None:
+        """The quarantined batch of the same content that is tried again."""
+        return self.batch if self.batch and self.batch.state == "quarantined" else None
+
+
+def judge_delivery(lake: Lake, raw: RawBatch, *, supersede: bool = False) -> Standing:
+    """Look the delivery up by content, then by name. Certain only under the writer lock."""
+    delivery = raw.delivery
+    same = find_batch(lake, content_hash=raw.content_hash, source=delivery.source)
+    current = find_batch(lake, batch_name=delivery.batch_name, states=("accepted",))
+    other = current if current and current.content_hash != raw.content_hash else None
+    if same is not None:
+        if same.state == "superseded" and supersede and other is not None:
+            # An old content is asked back by name: a correction like any other.
+            return Standing("open", None, other)
+        abandoned = same.state == "discarded" and bool(same.report.get("abandoned"))
+        if not abandoned and same.state not in (*UNFINISHED, "quarantined"):
+            return Standing("known", same)
+        if abandoned:
+            same = None
+    if other is not None and not supersede:
+        return Standing("conflict", same, other)
+    return Standing("open", same, other)
+
+
+def describe_conflict(raw: RawBatch, accepted: Batch) -> DataRejected:
+    """The refusal of another content under an accepted name (exit 65)."""
+    return DataRejected(
+        f"Batch {raw.delivery.batch_name} was published with other content.",
+        found=(
+            f"accepted {accepted.recorded_at:%Y-%m-%d %H:%M} UTC as number"
+            f" {accepted.batch_number}, sha256 {accepted.content_hash[:12]}...; delivered now"
+            f" {raw.content_hash[:12]}..."
+        ),
+        next_step=(
+            "if the new content corrects the old one, ingest it again with --supersede;"
+            " otherwise deliver it under a name of its own"
+        ),
+    )
+
+
+def retire_predecessors(
+    lake: Lake,
+    raw: RawBatch,
+    batch_number: int,
+    *,
+    replaces: Batch | None,
+    recorded_at: datetime,
+    actor: str,
+) -> None:
+    """Close what the newly accepted batch makes obsolete, inside its own transaction.
+
+    The accepted batch that it corrects becomes `superseded` from `recorded_at` on. Quarantined
+    tries of its name or content become `replayed`, unfinished ones `discarded` (abandoned: should
+    that content come once more, it is judged anew).
+    """
+    if replaces is not None:
+        record_state(
+            lake,
+            replaces,
+            "superseded",
+            actor=actor,
+            recorded_at=recorded_at,
+            report={"superseded_by": batch_number},
+        )
+    for batch in read_batches(lake, states=("quarantined", *UNFINISHED)):
+        same_name = batch.batch_name == raw.delivery.batch_name
+        same_content = (
+            batch.content_hash == raw.content_hash and batch.source == raw.delivery.source
+        )
+        if batch.batch_number == batch_number or not (same_name or same_content):
+            continue
+        if batch.state == "quarantined":
+            record_state(
+                lake,
+                batch,
+                "replayed",
+                actor=actor,
+                recorded_at=recorded_at,
+                report={"replayed_by": batch_number},
+            )
+        else:
+            record_state(
+                lake,
+                batch,
+                "discarded",
+                actor=actor,
+                recorded_at=recorded_at,
+                report={"abandoned": True, "replaced_by": batch_number},
+            )
