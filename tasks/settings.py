@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -195,12 +196,134 @@ class FeaturesSettings(Section):
     """What is known of a customer at a time."""
 
 
+class SearchRange(Section):
+    """Between what a parameter is searched, evenly in its logarithm unless said otherwise."""
+
+    minimum: float = Field(gt=0, description="The least value tried.")
+    maximum: float = Field(gt=0, description="The greatest value tried; equal: not searched.")
+
+
+class SearchSpaceSettings(Section):
+    """Where the tuning looks. Few leaves and many rows a leaf: customers are noisy."""
+
+    learning_rate: SearchRange = Field(
+        SearchRange(minimum=0.015, maximum=0.1), description="Step of each tree."
+    )
+    num_leaves: SearchRange = Field(
+        SearchRange(minimum=4, maximum=32), description="Leaves of a tree."
+    )
+    min_data_in_leaf: SearchRange = Field(
+        SearchRange(minimum=30, maximum=800),
+        description="Rows a leaf must hold; the maximum shrinks to a tenth of few rows.",
+    )
+    feature_fraction: SearchRange = Field(
+        SearchRange(minimum=0.15, maximum=0.9), description="Features a tree sees; searched evenly."
+    )
+    bagging_fraction: SearchRange = Field(
+        SearchRange(minimum=0.4, maximum=0.95), description="Rows a tree sees; searched evenly."
+    )
+    lambda_l2: SearchRange = Field(
+        SearchRange(minimum=0.1, maximum=100.0), description="Shrinkage of the leaves' values."
+    )
+
+
+class RuleSettings(Section):
+    """A simple rule the model must beat: order by one feature, or by the ratio of two."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$", description="How reports call it.")
+    driver: str = Field(description="The driver that it gives as the reason.")
+    feature: str = Field(description="The feature that orders the customers.")
+    divided_by: str | None = Field(None, description="A feature that it is divided by, if any.")
+    higher_means_leaving: bool = Field(True, description="Whether a higher value is worse.")
+
+
 class ChurnSettings(Section):
-    """What leaving means and how it is learnt."""
+    """How it is learnt who leaves."""
+
+    seed: int = Field(
+        2011, ge=0, le=1_000_000_000, description="Same data, lock and seed: same model, byte by byte."
+    )
+    folds: int = Field(3, ge=1, le=12, description="Validation cut-offs that choose the model.")
+    objective: Literal["average_precision", "auc", "log_loss"] = Field(
+        "average_precision",
+        description=(
+            "What tuning improves, on later cut-offs. Log loss is misled where the share of"
+            " leavers moves with the season; calibration mends levels, not order."
+        ),
+    )
+    trials: int = Field(48, ge=1, le=10_000, description="Settings tried.")
+    round_trials: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="Trials asked for together; the model depends on it, not on `workers`.",
+    )
+    workers: int = Field(2, ge=1, le=256, description="Processes that try, one thread each.")
+    startup_trials: int = Field(
+        12, ge=1, le=1000, description="Trials drawn at random before the sampler learns from them."
+    )
+    prune_after_trials: int = Field(
+        8, ge=1, le=1000, description="Finished trials before hopeless ones are cut short."
+    )
+    maximum_trees: int = Field(800, ge=10, le=10_000, description="Trees of the longest trial.")
+    maximum_bins: int = Field(127, ge=3, le=255, description="Bins of a feature.")
+    space: SearchSpaceSettings = Field(
+        SearchSpaceSettings(), description="Where the tuning looks."
+    )
+    rules: tuple[RuleSettings, ...] = Field(
+        (),
+        description=(
+            "Rules that the model must beat; those whose features are not there are left out. With"
+            " none left, the best single feature is the rule."
+        ),
+    )
+    forest_trees: int = Field(300, ge=10, le=5000, description="Trees of the random forest.")
+    maximum_baseline_rows: int = Field(
+        200_000,
+        ge=1000,
+        le=100_000_000,
+        description="Rows that logistic regression and forest learn from; more are drawn from.",
+    )
+    resamples: int = Field(
+        1000, ge=50, le=100_000, description="Bootstrap resamples of customers behind an interval."
+    )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Of every interval.")
+    minimum_slice_customers: int = Field(
+        100, ge=10, le=1_000_000, description="A slice of fewer is named with its size alone."
+    )
 
 
 class EconomicsSettings(Section):
-    """What a contact costs and brings."""
+    """What a contact costs and brings, a customer, in one currency."""
+
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Of every amount here (ISO).")
+    contact_cost_amount: Decimal = Field(
+        Decimal("0.50"), gt=0, le=1_000_000, description="Reaching one customer."
+    )
+    offer_cost_amount: Decimal = Field(
+        Decimal("5.00"), ge=0, le=1_000_000, description="The offer, paid when it is taken."
+    )
+    margin_share: float = Field(
+        0.30, gt=0, le=1, description="Of a customer's value, what remains after costs of goods."
+    )
+    accept_share: float = Field(
+        0.30,
+        gt=0,
+        lt=1,
+        description="Of those about to leave, how many the offer keeps; a guess until measured.",
+    )
+    accept_certainty: float = Field(
+        20.0,
+        gt=1,
+        le=10_000,
+        description="How sure that share is: the sum of its Beta distribution's parameters.",
+    )
+    budget_amount: Decimal = Field(
+        Decimal("1000"),
+        gt=0,
+        le=1_000_000_000,
+        description="What one round may cost if every contacted customer takes the offer.",
+    )
 
 
 class RegistrySettings(Section):
@@ -292,6 +415,9 @@ class ServicesSettings(Section):
 
     prefect_port: int = Field(4200, ge=1024, le=65_535, description="Port of Prefect's server.")
     mlflow_port: int = Field(5000, ge=1024, le=65_535, description="Port of MLflow's UI.")
+    parallel_runs: int = Field(
+        1, ge=1, le=64, description="Scheduled runs at work at the same time, all deployments."
+    )
 
 
 class Settings(Section):
