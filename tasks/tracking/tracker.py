@@ -96,7 +96,9 @@ class Tracker:
         kind = "rule" if candidate.kind == "rule" else "model"
         with answers(self.uri), tempfile.TemporaryDirectory() as temporary:
             files = Path(temporary) / MODEL_ARTIFACT
-            shutil.copytree(candidate.directory, files)
+            shutil.copytree(
+                candidate.directory, files, ignore=shutil.ignore_patterns("__pycache__")
+            )
             with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
                 # It asks for type hints and an input example; the signature is explicit.
                 warnings.simplefilter("ignore")

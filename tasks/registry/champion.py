@@ -1,0 +1,346 @@
+"""Who serves: read from the ledger, changed by compare-and-set, mirrored in MLflow's alias.
+
+A promotion is one row of `ledger.decisions` that names the promotion before it. It is written
+under the writer lock and only if that one is still the newest, so of two promoters one wins. The
+alias `champion` is set afterwards and repaired from the ledger whenever the two differ.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
+
+from tasks.crash import crash_point
+from tasks.errors import LockHeld, Refused, ServiceDown, StoredDataCorrupt
+from tasks.handles import Candidate, Champion, Decision, Predictor
+from tasks.registry.integrity import (
+    check_golden,
+    combine_hashes,
+    hash_files,
+    keep_copy,
+    load_predictor,
+    predict_apart,
+    second_place,
+    verify_model,
+)
+from tasks.tracking.tracker import CHALLENGER, CHAMPION, Registered, model_name
+
+if TYPE_CHECKING:
+    from tasks.settings import Settings
+    from tasks.tracking.tracker import Tracker
+    from tasks.warehouse import Lake
+
+_SQL = Path(__file__).with_name("sql")
+_ACTOR = "holdfast"
+_LOG = logging.getLogger("holdfast.registry")
+
+MirrorState = Literal["right", "repaired", "version gone", "no champion"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptModel:
+    """A candidate's files in our keeping: hashed, copied, and loaded once in its own process."""
+
+    candidate: Candidate
+    registered: Registered
+    directory: Path
+    files: Mapping[str, str]
+    model_hash: str
+    golden: tuple[float, ...]
+
+
+def keep_model(settings: Settings, candidate: Candidate, registered: Registered) -> KeptModel:
+    """Copy a registered candidate to `models/<name>/<version>` and try it out.
+
+    Raises Refused (77) if it does not load or predict in a throw-away process, DiskFailure (73).
+    """
+    files = hash_files(candidate.directory, ignore_bytecode=True)
+    target = settings.home / "models" / registered.name / str(registered.version)
+    crash_point("registry.before_copy")
+    directory = keep_copy(candidate.directory, target, files)
+    golden = predict_apart(
+        directory, candidate.feature_names, settings.registry.load_timeout_seconds
+    )
+    _mark_tried(directory, files)
+    return KeptModel(candidate, registered, directory, files, combine_hashes(files), golden)
+
+
+def record_decision(lake: Lake, decision: Decision) -> None:
+    """Append a decision to the ledger."""
+    with lake.writer_lock("record a decision"), _publish(lake, decision):
+        _insert(lake, decision)
+
+
+def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str | None) -> Champion:
+    """Make the kept model the champion, together with the gate's decision, in one transaction.
+
+    `expected` is the `decision_id` of the champion that the gate compared with (None: there was
+    none). Raises LockHeld (75) if another promotion came in between, Refused (77) if the gate did
+    not say so or the files have changed since.
+    """
+    if gate_decision.outcome not in ("promote", "serve_rule"):
+        raise Refused(
+            "A model is promoted only by the gate.",
+            found=f"The gate says '{gate_decision.outcome}': {gate_decision.reason}",
+        )
+    verify_model(kept.directory, kept.files)
+    candidate, registered = kept.candidate, kept.registered
+    promotion = Decision(
+        decision_id=uuid4().hex,
+        decided_at=datetime.now(UTC),
+        kind="promotion",
+        subject=registered.name,
+        outcome=CHAMPION,
+        reason=gate_decision.reason,
+        evidence={
+            "previous_decision_id": expected,
+            "gate_decision_id": gate_decision.decision_id,
+            "kind": candidate.kind,
+            "candidate": candidate.name,
+            "directory": kept.directory.name,
+            "files": dict(kept.files),
+            "golden": list(kept.golden),
+            "feature_names": list(candidate.feature_names),
+            "features_fingerprint": candidate.features_fingerprint,
+            "metrics": {name: list(values) for name, values in candidate.metrics.items()},
+        },
+        model_name=registered.name,
+        model_version=registered.version,
+        model_hash=kept.model_hash,
+        snapshot_id=candidate.snapshot_id,
+        run_id=registered.run_id,
+    )
+    decided = replace(
+        gate_decision,
+        subject=registered.name,
+        model_name=registered.name,
+        model_version=registered.version,
+        model_hash=kept.model_hash,
+    )
+    with lake.writer_lock("promote a model"):
+        found = _latest_promotion(lake, registered.name)
+        found_id = found["decision_id"] if found else None
+        if found_id != expected:
+            raise LockHeld(
+                "Another promotion came first; this one compared with a champion that is no more.",
+                found=f"Version {found['model_version']} serves now." if found else "",
+                next_step="train or compare again",
+            )
+        crash_point("registry.before_decision")
+        with _publish(lake, promotion):
+            _insert(lake, decided)
+            _insert(lake, promotion)
+    crash_point("registry.after_decision")
+    champion = find_champion(lake)
+    assert champion is not None
+    return champion
+
+
+def find_champion(lake: Lake) -> Champion | None:
+    """The champion by the ledger, None before the first promotion. Asks no other store."""
+    name = model_name(lake.deployment)
+    row = _latest_promotion(lake, name)
+    if row is None:
+        return None
+    evidence = json.loads(row["evidence"])
+    return Champion(
+        name=name,
+        version=int(row["model_version"]),
+        kind="rule" if evidence["kind"] == "rule" else "model",
+        candidate=str(evidence["candidate"]),
+        directory=lake.settings.home / "models" / name / Path(evidence["directory"]).name,
+        model_hash=str(row["model_hash"]),
+        files=dict(evidence["files"]),
+        feature_names=tuple(evidence["feature_names"]),
+        metrics={key: (v[0], v[1], v[2]) for key, v in evidence["metrics"].items()},
+        golden=tuple(float(value) for value in evidence["golden"]),
+        decision_id=str(row["decision_id"]),
+        promoted_at=row["decided_at"].astimezone(UTC),
+        features_fingerprint=str(evidence["features_fingerprint"]),
+        snapshot_id=int(row["snapshot_id"]),
+        run_id=row["run_id"],
+    )
+
+
+def open_champion(lake: Lake, champion: Champion, tracker: Tracker | None = None) -> Predictor:
+    """The champion, verified and loaded from our own copy; MLflow may be down.
+
+    A copy that was lost or changed is fetched again from the tracking store, if there is one that
+    answers, and held to the same checksums; what happened goes into the ledger. Else Refused (77)
+    or StoredDataCorrupt (74).
+    """
+    settings = lake.settings
+    try:
+        verify_model(champion.directory, champion.files)
+        directory = champion.directory
+    except (Refused, StoredDataCorrupt) as error:
+        directory = second_place(champion.directory, champion.files)
+        if not directory.is_dir():
+            _restore(lake, champion, tracker, error)
+    if not _was_tried(directory, champion.files):
+        check_golden(
+            directory,
+            champion.feature_names,
+            champion.golden,
+            settings.registry.load_timeout_seconds,
+        )
+        _mark_tried(directory, champion.files)
+    return load_predictor(directory, champion.files)
+
+
+def mirror_champion(lake: Lake, tracker: Tracker) -> MirrorState:
+    """Make MLflow's alias `champion` say what the ledger says; what had to be done."""
+    champion = find_champion(lake)
+    if champion is None:
+        return "no champion"
+    if tracker.alias_version(CHAMPION) == champion.version:
+        return "right"
+    if tracker.version_hash(champion.version) != champion.model_hash:
+        _LOG.warning(
+            "Version %s is not in MLflow any more; it goes on serving from our own copy.",
+            champion.version,
+        )
+        return "version gone"
+    crash_point("registry.before_alias")
+    tracker.set_alias(CHAMPION, champion.version)
+    if tracker.alias_version(CHALLENGER) == champion.version:
+        tracker.set_alias(CHALLENGER, None)
+    crash_point("registry.after_alias")
+    return "repaired"
+
+
+def champion_status(lake: Lake) -> dict[str, Any]:
+    """What `status --json` says of the model: who serves, how good it is, what was decided last.
+
+    Ages are days up to now. Values are ready for JSON.
+    """
+    now = datetime.now(UTC)
+    subject = {"subject": model_name(lake.deployment)}
+    champion = find_champion(lake)
+    decisions = lake.rows(lake.text(_SQL / "last_decision.sql"), subject)
+    scored = lake.one(lake.text(_SQL / "last_scores.sql"))["exported_at"]
+    status: dict[str, Any] = {"champion": None, "last_decision": None, "last_scores": None}
+    if champion is not None:
+        status["champion"] = {
+            "name": champion.name,
+            "version": champion.version,
+            "kind": champion.kind,
+            "candidate": champion.candidate,
+            "model_hash": champion.model_hash,
+            "promoted_at": champion.promoted_at.isoformat(),
+            "age_days": _age_days(champion.promoted_at, now),
+            "run_id": champion.run_id,
+            "snapshot_id": champion.snapshot_id,
+            "metrics": {
+                name: {"estimate": estimate, "low": low, "high": high}
+                for name, (estimate, low, high) in sorted(champion.metrics.items())
+            },
+        }
+    if decisions:
+        last = decisions[0]
+        status["last_decision"] = {
+            "kind": last["kind"],
+            "outcome": last["outcome"],
+            "reason": last["reason"],
+            "decided_at": last["decided_at"].astimezone(UTC).isoformat(),
+            "age_days": _age_days(last["decided_at"], now),
+            "model_version": last["model_version"],
+            "run_id": last["run_id"],
+        }
+    if scored is not None:
+        status["last_scores"] = {
+            "exported_at": scored.astimezone(UTC).isoformat(),
+            "age_days": _age_days(scored, now),
+        }
+    return status
+
+
+def _latest_promotion(lake: Lake, name: str) -> dict[str, Any] | None:
+    rows = lake.rows(lake.text(_SQL / "champion.sql"), {"subject": name})
+    return rows[0] if rows else None
+
+
+def _publish(lake: Lake, decision: Decision) -> Any:
+    extra = {"decision": decision.decision_id, "outcome": decision.outcome}
+    return lake.publish(_ACTOR, f"decision: {decision.kind} {decision.outcome}", extra)
+
+
+def _insert(lake: Lake, decision: Decision) -> None:
+    lake.execute(
+        lake.text(_SQL / "insert_decision.sql"),
+        {
+            "decision_id": decision.decision_id,
+            "decided_at": decision.decided_at,
+            "kind": decision.kind,
+            "subject": decision.subject,
+            "outcome": decision.outcome,
+            "reason": decision.reason,
+            "evidence": json.dumps(decision.evidence, default=str, sort_keys=True),
+            "snapshot_id": decision.snapshot_id,
+            "model_name": decision.model_name,
+            "model_version": decision.model_version,
+            "model_hash": decision.model_hash,
+            "run_id": decision.run_id,
+            "actor": _ACTOR,
+        },
+    )
+
+
+def _restore(
+    lake: Lake,
+    champion: Champion,
+    tracker: Tracker | None,
+    cause: Refused | StoredDataCorrupt,
+) -> None:
+    _LOG.error("INTEGRITY: %s", " ".join(str(cause).split()))
+    if tracker is None:
+        raise cause
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            fetched = tracker.fetch_model(champion.version, Path(temporary))
+            verify_model(fetched, champion.files)
+        except (ServiceDown, Refused, StoredDataCorrupt):
+            raise cause from None
+        # Beside the damaged one, which is kept for whoever looks into it.
+        directory = keep_copy(fetched, champion.directory, champion.files)
+    record_decision(
+        lake,
+        Decision(
+            decision_id=uuid4().hex,
+            decided_at=datetime.now(UTC),
+            kind="integrity",
+            subject=champion.name,
+            outcome="restored",
+            reason=" ".join(str(cause).split()),
+            evidence={"directory": directory.name},
+            model_name=champion.name,
+            model_version=champion.version,
+            model_hash=champion.model_hash,
+            snapshot_id=champion.snapshot_id,
+            run_id=champion.run_id,
+        ),
+    )
+
+
+def _tried_mark(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.tried")
+
+
+def _mark_tried(directory: Path, files: Mapping[str, str]) -> None:
+    _tried_mark(directory).write_text(combine_hashes(files), encoding="utf-8")
+
+
+def _was_tried(directory: Path, files: Mapping[str, str]) -> bool:
+    mark = _tried_mark(directory)
+    return mark.is_file() and mark.read_text(encoding="utf-8") == combine_hashes(files)
+
+
+def _age_days(moment: datetime, now: datetime) -> float:
+    return round((now - moment).total_seconds() / 86_400, 3)

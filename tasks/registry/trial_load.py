@@ -1,0 +1,42 @@
+"""Loads a model directory in a process of its own and prints what it predicts.
+
+Run as a script by `integrity.predict_apart`, isolated from our packages: a damaged LightGBM file
+can kill the process that reads it (24 of 25 truncations do), and that must be this one.
+Standard input: {"directory", "names", "rows"}; standard output: {"probabilities"}.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    """Read the request, load, predict, print; any failure is a traceback and exit 1."""
+    import pyarrow as pa
+
+    request = json.load(sys.stdin)
+    directory = Path(request["directory"])
+    spec = importlib.util.spec_from_file_location("holdfast_model", directory / "model_code.py")
+    if spec is None or spec.loader is None:
+        raise ImportError("model_code.py is no module")
+    sys.dont_write_bytecode = True
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    predictor = module.open_model(str(directory))
+    columns = list(zip(*request["rows"], strict=True))
+    table = pa.table(
+        {
+            name: pa.array(column, type=pa.float64())
+            for name, column in zip(request["names"], columns, strict=True)
+        }
+    )
+    probabilities = [float(value) for value in predictor.predict(table)]
+    json.dump({"probabilities": probabilities}, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
