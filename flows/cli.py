@@ -96,6 +96,7 @@ def deployments() -> None:
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Say what is installed, reachable and stale. Exit 69 if something needed is down."""
     from tasks.services.doctor import examine, show
+
     from tasks.services.environment import prepare_process
     from tasks.settings import find_home
 

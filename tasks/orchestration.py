@@ -80,12 +80,37 @@ def start_flow(flow: Any, *args: Any, **kwargs: Any) -> Any:
     """
     if not prefect_answers():
         return flow.fn(*args, **kwargs)
+    from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     # The heartbeat thread of a synchronous flow costs a second of waiting at its end; no
     # environment variable turns it off.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    # The tag lets `holdfast up` tell a run whose process was killed from one that is at work.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags(process_tag()):
         return flow(*args, **kwargs)
+
+
+_PROCESS_TAG = re.compile(r"process:(\d+):(\d+\.\d+)")
+
+
+def process_tag() -> str:
+    """This process as a tag of its runs: its id and its start in seconds since 1970."""
+    import psutil
+
+    return f"process:{os.getpid()}:{psutil.Process().create_time():.2f}"
+
+
+def is_process_tag(tag: str) -> bool:
+    """Whether a run's tag was made by `process_tag`."""
+    return _PROCESS_TAG.fullmatch(tag) is not None
+
+
+def process_of_tag(tag: str) -> tuple[int, float]:
+    """Id and start of the process that `process_tag` has named."""
+    match = _PROCESS_TAG.fullmatch(tag)
+    if match is None:
+        raise ValueError(f"not a process tag: {tag}")
+    return int(match[1]), float(match[2])
 
 
 def prefect_answers() -> bool:

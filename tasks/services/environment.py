@@ -11,6 +11,7 @@ import os
 import secrets
 import stat
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -112,12 +113,10 @@ def find_secret(home: Path, name: str) -> str:
         aside = directory / f".{name}.{os.getpid()}"
         aside.touch(mode=0o600)
         aside.write_text(secrets.token_urlsafe(SECRET_BYTES), encoding="utf-8")
-        try:
-            path.hardlink_to(aside)  # unlike a rename, it never replaces what another process made
-        except FileExistsError:
-            pass  # that process was first: its secret is the one
-        finally:
-            aside.unlink()
+        # Unlike a rename, a link never replaces what another process made first.
+        with suppress(FileExistsError):
+            path.hardlink_to(aside)
+        aside.unlink()
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise Refused(
             f"Others may read the secret {path}.",
