@@ -1,0 +1,131 @@
+"""Expectations that Great Expectations does not bring, or not for DuckDB.
+
+Each is computed in SQL and, but for `ExpectRowsToBeDistinct`, shares one scan with the others.
+Importing this module registers them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from great_expectations.core.metric_domain_types import MetricDomainTypes
+from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+from great_expectations.expectations.expectation import BatchExpectation, ColumnMapExpectation
+from great_expectations.expectations.metrics.map_metric_provider import (
+    ColumnMapMetricProvider,
+    column_condition_partial,
+)
+from great_expectations.expectations.metrics.metric_provider import metric_value
+from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
+
+# Space, tab, line feed, carriage return, no-break space, zero-width space.
+BLANKS = " \t\n\r\u00a0\u200b"
+
+
+class ColumnValuesPresent(ColumnMapMetricProvider):
+    """Text that is there: neither NULL nor blank nor a word for 'missing'."""
+
+    condition_metric_name = "column_values.present"
+    condition_value_keys = ("refused",)
+    filter_column_isnull = False
+
+    @column_condition_partial(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(cls, column: Any, refused: Any = None, **_: Any) -> Any:
+        text = sa.func.trim(column, BLANKS)
+        conditions = [column.isnot(None), sa.func.length(text) > 0]
+        if refused:
+            conditions.append(sa.func.lower(text).notin_(list(refused)))
+        return sa.and_(*conditions)
+
+
+class ExpectColumnValuesToBePresent(ColumnMapExpectation):
+    """Expect text that is neither NULL nor blank nor one of the words in `refused`."""
+
+    refused: tuple[str, ...] = ()
+
+    map_metric: ClassVar[str] = "column_values.present"
+    success_keys: ClassVar[tuple[str, ...]] = ("refused", "mostly")
+    args_keys: ClassVar[tuple[str, ...]] = ("column", "refused")
+
+
+class ColumnConditionHolds(ColumnMapMetricProvider):
+    """An SQL condition on the row; a NULL condition counts as kept."""
+
+    condition_metric_name = "column_values.condition_holds"
+    condition_value_keys = ("condition",)
+    filter_column_isnull = False
+
+    @column_condition_partial(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(cls, column: Any, condition: str, **_: Any) -> Any:
+        # A colon would be read as the start of a bound value.
+        escaped = condition.replace(":", r"\:")
+        return sa.func.coalesce(sa.text(f"({escaped})"), sa.true())
+
+
+class ExpectColumnConditionToHold(ColumnMapExpectation):
+    """Expect the SQL `condition` of every row not to be false; `column` is what it is about."""
+
+    condition: str
+
+    map_metric: ClassVar[str] = "column_values.condition_holds"
+    success_keys: ClassVar[tuple[str, ...]] = ("condition", "mostly")
+    args_keys: ClassVar[tuple[str, ...]] = ("column", "condition")
+
+
+class RowsRepeated(TableMetricProvider):
+    """Rows minus different rows, a row being its values in `columns`."""
+
+    metric_name = "rows.repeated"
+    value_keys = ("columns", "unless_null")
+
+    @metric_value(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(
+        cls,
+        execution_engine: Any,
+        metric_domain_kwargs: Any,
+        metric_value_kwargs: Any,
+        metrics: Any,
+        runtime_configuration: Any,
+    ) -> int:
+        batch, _, _ = execution_engine.get_compute_domain(
+            metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE
+        )
+        columns = [sa.column(name) for name in metric_value_kwargs["columns"]]
+        present = [sa.column(name).isnot(None) for name in metric_value_kwargs["unless_null"]]
+        groups = (
+            sa.select(sa.func.count().label("members"))
+            .select_from(batch)
+            .where(*present)
+            .group_by(*columns)
+            .subquery()
+        )
+        query = sa.select(
+            sa.func.coalesce(sa.func.sum(groups.c.members) - sa.func.count(), 0)
+        ).select_from(groups)
+        return int(execution_engine.execute_query(query).scalar())
+
+
+class ExpectRowsToBeDistinct(BatchExpectation):
+    """Expect no row to repeat an earlier one in `columns`.
+
+    The observed value is the number of rows but the first of each group. Rows with a NULL in one
+    of `unless_null` are not looked at.
+    """
+
+    columns: list[str]
+    unless_null: list[str] = []  # noqa: RUF012 - a pydantic field, copied for each object
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("rows.repeated",)
+    success_keys: ClassVar[tuple[str, ...]] = ("columns", "unless_null")
+    args_keys: ClassVar[tuple[str, ...]] = ("columns", "unless_null")
+
+    def _validate(
+        self,
+        metrics: Mapping[str, Any],
+        runtime_configuration: Any = None,
+        execution_engine: Any = None,
+    ) -> dict[str, Any]:
+        repeated = int(metrics["rows.repeated"])
+        return {"success": repeated == 0, "result": {"observed_value": repeated}}

@@ -1,0 +1,149 @@
+"""What validation asks of the past: figures of batches before, rows and customers published.
+
+`LakeHistory` reads them in the lake; `NoHistory` is the past of a deployment's first batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from tasks.contracts import CONTRACTS
+from tasks.handles import StagedBatch
+from tasks.warehouse import Connection, Lake, quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SQL = Path(__file__).parent / "sql"
+
+# Kinds of event that say nothing of a customer unless somebody has ordered or is on record.
+_KNOWN_BY = ("orders", "customers", "subscriptions")
+
+
+@dataclass(frozen=True, slots=True)
+class TrailingBatch:
+    """An accepted batch of the same source: its figures by (column, statistic)."""
+
+    batch_number: int
+    figures: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomersKnown:
+    """How many different customers a batch has, and how many of them the lake knows."""
+
+    customers: int
+    known: int
+
+
+class History(Protocol):
+    """The questions. A batch of the same name is never its own past: it is being replaced."""
+
+    def trailing_batches(self, staged: StagedBatch, limit: int) -> Sequence[TrailingBatch]:
+        """The newest accepted batches of the source, oldest first, at most `limit`."""
+        ...
+
+    def published_before(self, staged: StagedBatch, columns: Sequence[str]) -> pa.Table | None:
+        """Row numbers (one BIGINT column `row_number`) that equal a published row in `columns`.
+
+        None where the table has no published rows.
+        """
+        ...
+
+    def customers_known(self, staged: StagedBatch) -> CustomersKnown | None:
+        """How many of the batch's customers are known; None where nobody is known yet."""
+        ...
+
+    def newest_event_at(self, staged: StagedBatch) -> datetime | None:
+        """Time of the newest published event of the table."""
+        ...
+
+
+class NoHistory:
+    """Nothing was published yet."""
+
+    def trailing_batches(self, staged: StagedBatch, limit: int) -> Sequence[TrailingBatch]:
+        return ()
+
+    def published_before(self, staged: StagedBatch, columns: Sequence[str]) -> pa.Table | None:
+        return None
+
+    def customers_known(self, staged: StagedBatch) -> CustomersKnown | None:
+        return None
+
+    def newest_event_at(self, staged: StagedBatch) -> datetime | None:
+        return None
+
+
+class LakeHistory:
+    """The past as the lake knows it. Reads only; staged rows are compared where they lie."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+
+    def trailing_batches(self, staged: StagedBatch, limit: int) -> Sequence[TrailingBatch]:
+        rows = self._lake.rows(
+            Connection.text(SQL / "trailing_figures.sql"),
+            {
+                "source": staged.raw.delivery.source,
+                "table_name": staged.table,
+                "batch_name": staged.batch_name,
+                "batches": limit,
+            },
+        )
+        figures: dict[int, dict[tuple[str, str], float]] = {}
+        for row in rows:
+            batch = figures.setdefault(int(row["batch_number"]), {})
+            if row["statistic"] is not None:
+                batch[row["column_name"], row["statistic"]] = float(row["value"])
+        return [TrailingBatch(number, figures[number]) for number in sorted(figures)]
+
+    def published_before(self, staged: StagedBatch, columns: Sequence[str]) -> pa.Table | None:
+        if self._is_empty(staged.table):
+            return None
+        event_time = quote(CONTRACTS[staged.table].event_time)
+        same = " and ".join(
+            f"published.{quote(column)} is not distinct from staged.{quote(column)}"
+            for column in columns
+        )
+        # Bounds as values, not as a subquery: DuckLake then prunes files by them.
+        span = self._lake.one(
+            f"select min({event_time}) as oldest_at, max({event_time}) as newest_at"
+            " from read_parquet($staged)",
+            {"staged": str(staged.staged_path)},
+        )
+        return self._lake.arrow(
+            Connection.text(
+                SQL / "published_before.sql",
+                names={
+                    "table": f"lake.main.{quote(staged.table)}",
+                    "event_time": event_time,
+                    "same": same,
+                    "columns": ", ".join(quote(column) for column in columns),
+                },
+            ),
+            {"staged": str(staged.staged_path), "batch_name": staged.batch_name, **span},
+        )
+
+    def customers_known(self, staged: StagedBatch) -> CustomersKnown | None:
+        others = [table for table in _KNOWN_BY if table != staged.table]
+        if all(self._is_empty(table) for table in others):
+            return None
+        union = " union all ".join(f"select customer_id from lake.main.{table}" for table in others)
+        row = self._lake.one(
+            Connection.text(SQL / "customers_known.sql", names={"published": union}),
+            {"staged": str(staged.staged_path)},
+        )
+        return CustomersKnown(int(row["customers"]), int(row["known"]))
+
+    def newest_event_at(self, staged: StagedBatch) -> datetime | None:
+        event_time = quote(CONTRACTS[staged.table].event_time)
+        newest = self._lake.scalar(f"select max({event_time}) from lake.main.{quote(staged.table)}")
+        return newest.astimezone(UTC) if newest is not None else None
+
+    def _is_empty(self, table: str) -> bool:
+        return not self._lake.rows(f"select 1 from lake.main.{quote(table)} limit 1")

@@ -1,0 +1,367 @@
+"""Judges a staged batch: our split, Great Expectations over the same file, and their agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any
+
+from tasks.contracts import CONTRACTS
+from tasks.errors import InternalError
+from tasks.handles import RuleResult, Severity, StagedBatch, Verdict
+from tasks.settings import BatchRuleSettings, Settings
+from tasks.validation.binding import RowRules, bind_values, expectation_bounds
+from tasks.validation.checks import (
+    Check,
+    Surroundings,
+    decide,
+    describe_limits,
+    limits_of,
+    list_checks,
+    percent,
+)
+from tasks.validation.engine import Judgement, build_suite, judge
+from tasks.validation.history import History
+from tasks.validation.rules import (
+    PUBLISHED_BEFORE,
+    STAGED_COLUMNS,
+    TableRules,
+    active_batch,
+    active_rows,
+    check_settings,
+    table_rules,
+)
+from tasks.validation.splitting import Split, split_rows, write_rejects
+from tasks.validation.statistics import Figures, measure
+from tasks.warehouse import Connection, scratch
+
+SuiteBuilder = Callable[[str, Mapping[str, Mapping[str, Any]]], Any]
+
+# Rules whose figure is a share of rows; the others are numbers in the unit that `conf/` names.
+_SHARES = frozenset(
+    ["null_share", "null_jump", "new_category", "category_mix", "customers_known", "base_rate"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """What was found on either side, before any of it is believed."""
+
+    figures: Figures
+    split: Split
+    checks: tuple[Check, ...]
+    judgements: Mapping[str, Judgement]
+
+
+def validate(
+    staged: StagedBatch,
+    history: History,
+    settings: Settings,
+    *,
+    now: datetime | None = None,
+    suite_of: SuiteBuilder = build_suite,
+) -> Verdict:
+    """Judge a staged batch, and write the rows that are set aside beside it.
+
+    `now` is the time of the judgement, by default our clock's; `suite_of(table, bounds)` builds
+    the Great Expectations suite. A batch that breaks a rule is no error here: its verdict says
+    'stopped'. Raises InternalError (70) where a check is broken or the two sides differ, and
+    ConfigurationError (78) where `conf/` and the catalogue of rules differ.
+    """
+    check_settings(settings.validation)
+    entry = table_rules(staged.table)
+    chosen = settings.validation.tables[staged.table]
+    rows, batch = active_rows(staged.table, chosen), active_batch(staged.table, chosen)
+    path = staged.staged_path
+    memory_limit_mb, threads = settings.warehouse.memory_limit_mb, settings.warehouse.threads
+
+    def ask(bounds: Mapping[str, Mapping[str, Any]]) -> dict[str, Judgement]:
+        suite = suite_of(staged.table, bounds)
+        return judge(suite, path, bounds, memory_limit_mb=memory_limit_mb, threads=threads)
+
+    with scratch(
+        memory_limit_mb=memory_limit_mb, threads=threads, allowed_directories=[path.parent]
+    ) as connection:
+        wrong = _wrong_columns(connection, path, entry)
+        if wrong or connection.scalar(
+            "select count(*) = 0 from read_parquet($staged)", {"staged": str(path)}
+        ):
+            # Nothing else can be asked of rows that are not there.
+            return _judge_shape(staged, wrong, batch, ask)
+        moment = (now or datetime.now(UTC)).astimezone(UTC)
+        figures = measure(connection, str(path), entry)
+        around = _look_around(staged, figures, history, settings, moment, batch)
+        checks = tuple(list_checks(entry, batch, around))
+        values = bind_values(entry, rows, figures, settings, moment)
+        published = history.published_before(staged, entry.identity)
+        split = split_rows(connection, str(path), rows, values, published_before=published)
+        judgements = ask(expectation_bounds(rows, checks, values, batch))
+        findings = _Findings(figures, split, checks, judgements)
+        _demand_agreement(staged, findings)
+        results = (
+            *_row_results(rows, findings, looked_back=published is not None),
+            *_columns_result(batch, (), figures.rows),
+            *(_as_result(check) for check in checks),
+            *_quarantine_result(batch, findings),
+        )
+        rejects = None
+        if split.quarantined_rows:
+            rejects = write_rejects(connection, str(path), rows, rejects_path(path))
+    return _verdict(staged, results, figures, split.quarantined_rows, rejects, settings)
+
+
+def rejects_path(staged_path: Path) -> Path:
+    """Where the rows of a staged file that are set aside are written."""
+    return staged_path.with_suffix(".rejects.parquet")
+
+
+def _wrong_columns(connection: Connection, path: Path, entry: TableRules) -> tuple[str, ...]:
+    """What differs from the contract: `missing x`, `unknown y`, `z is DOUBLE, not VARCHAR`."""
+    wanted = {column.name: column.type for column in CONTRACTS[entry.table].columns}
+    wanted.update(STAGED_COLUMNS)
+    found = {
+        row["column_name"]: _plain_type(row["column_type"])
+        for row in connection.rows(
+            "describe select * from read_parquet($staged)", {"staged": str(path)}
+        )
+    }
+    return (
+        *(f"missing {name}" for name in wanted if name not in found),
+        *(f"unknown {name}" for name in found if name not in wanted),
+        *(
+            f"{name} is {found[name]}, not {_plain_type(kind)}"
+            for name, kind in wanted.items()
+            if name in found and found[name] != _plain_type(kind)
+        ),
+    )
+
+
+def _plain_type(kind: str) -> str:
+    return kind.upper().replace(" ", "").replace("TIMESTAMPWITHTIMEZONE", "TIMESTAMPTZ")
+
+
+def _judge_shape(
+    staged: StagedBatch,
+    wrong: tuple[str, ...],
+    batch: Mapping[str, BatchRuleSettings],
+    ask: Callable[[Mapping[str, Mapping[str, Any]]], dict[str, Judgement]],
+) -> Verdict:
+    """The verdict on a batch without rows, or with other columns than its contract's."""
+    if wrong:
+        judgements = ask({"columns": {}})
+        # A wrong type is ours to see: Great Expectations compares names.
+        if all(text.partition(" ")[0] in ("missing", "unknown") for text in wrong):
+            _demand(staged, "columns", "fails", judgements["columns"].success is False, True)
+        results = list(_columns_result(batch, wrong, staged.received_rows, always=True))
+    else:
+        judgements = ask({"rows": {"minimum": 1}})
+        _demand(staged, "rows", "fails", judgements["rows"].success is False, True)
+        # An empty batch keeps every other rule; that must not let it through.
+        results = [
+            RuleResult(
+                "rows", "", "stop", 0, 0, "at least 1 (stop)", "0 rows", False, "it is empty"
+            )
+        ]
+    return Verdict("stopped", staged.received_rows, 0, staged.received_rows, None, tuple(results))
+
+
+def _look_around(
+    staged: StagedBatch,
+    figures: Figures,
+    history: History,
+    settings: Settings,
+    now: datetime,
+    batch: Mapping[str, BatchRuleSettings],
+) -> Surroundings:
+    clock = settings.clock.as_of
+    if clock == "data" or staged.known_basis == "declared":
+        # History that is filled in is as old as it is; it is only late against what is there.
+        reference = history.newest_event_at(staged)
+    elif clock == "now":
+        reference = now
+    else:
+        reference = datetime.combine(clock, time(), UTC)
+    source = settings.intake.sources.get(staged.raw.delivery.source)
+    mapped = None
+    if source is not None:
+        mapped = frozenset(name for name, text in source.map.items() if _says_something(text))
+    return Surroundings(
+        staged=staged,
+        figures=figures,
+        trailing=history.trailing_batches(staged, settings.validation.trailing_batches),
+        reference_at=reference,
+        customers=history.customers_known(staged) if "customers_known" in batch else None,
+        mapped_columns=mapped,
+        settings=settings.validation,
+    )
+
+
+def _says_something(expression: str) -> bool:
+    return not expression.strip().lower().removeprefix("cast(").startswith("null")
+
+
+def _demand_agreement(staged: StagedBatch, findings: _Findings) -> None:
+    """Great Expectations and our SQL count the same rows, rule by rule."""
+    for name, count in findings.split.broken_rows.items():
+        if name != PUBLISHED_BEFORE:
+            theirs = findings.judgements[name].unexpected_rows
+            _demand(staged, name, "rows breaking the rule", theirs, count)
+    for check in findings.checks:
+        if check.bound is None:
+            continue
+        theirs = findings.judgements[check.key]
+        if check.failed_rows is not None:
+            _demand(
+                staged,
+                check.key,
+                "rows breaking the rule",
+                theirs.unexpected_rows,
+                check.failed_rows,
+            )
+        else:
+            _demand(staged, check.key, "fails", not theirs.success, check.fails)
+
+
+def _demand(staged: StagedBatch, rule: str, what: str, theirs: Any, ours: Any) -> None:
+    if theirs == ours:
+        return
+    raise InternalError(
+        f"Two counts of batch {staged.batch_name} differ, so neither is believed:"
+        f" rule '{rule}', {what}.",
+        found=f"Great Expectations says {theirs}, our split says {ours}.",
+        next_step="this is a bug of the rule, not of the data; the batch stays where it is",
+    )
+
+
+def _row_results(
+    rules: RowRules, findings: _Findings, *, looked_back: bool
+) -> Iterable[RuleResult]:
+    checked = findings.figures.rows
+    for rule, settings in rules:
+        failed = findings.split.broken_rows[rule.name]
+        ceiling = settings.stop_above_share
+        stops = failed > 0 and (settings.severity == "stop" or failed / checked > ceiling)
+        severity: Severity = "stop" if stops else settings.severity  # type: ignore[assignment]
+        limit = "none (stop)" if settings.severity == "stop" else ""
+        if settings.severity != "stop" and ceiling < 1:
+            limit = f"{ceiling * 100:.4g}% (stop)"
+        reason = rule.reason if failed else ""
+        if rule.name == PUBLISHED_BEFORE and not looked_back:
+            reason = "nothing published to compare with"
+        yield RuleResult(
+            rule.name, rule.column, severity, checked, failed, limit, "", failed == 0, reason
+        )
+
+
+def _columns_result(
+    batch: Mapping[str, BatchRuleSettings],
+    wrong: tuple[str, ...],
+    rows: int,
+    *,
+    always: bool = False,
+) -> Iterable[RuleResult]:
+    if "columns" not in batch and not always:
+        return
+    # Without its columns no other rule can be looked at: this one has no weaker level.
+    yield RuleResult(
+        "columns",
+        "",
+        "stop",
+        rows,
+        rows if wrong else 0,
+        "those of the contract (stop)",
+        "; ".join(wrong),
+        not wrong,
+        "the columns are not those of the contract" if wrong else "",
+    )
+
+
+def _as_result(check: Check) -> RuleResult:
+    severity: Severity = "stop" if check.level == "stop" else "warn"
+    if not check.level and (
+        check.limits.stop_above is not None or check.limits.stop_below is not None
+    ):
+        severity = "stop"
+    form = percent if check.rule in _SHARES else _number
+    return RuleResult(
+        rule=check.rule,
+        column=check.column,
+        severity=severity,
+        checked_rows=check.checked_rows,
+        failed_rows=check.failed_rows or 0,
+        limit=describe_limits(check.limits, form),
+        observed=check.observed,
+        passed=not check.level,
+        reason=check.note,
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.10g}"
+
+
+def _quarantine_result(
+    batch: Mapping[str, BatchRuleSettings], findings: _Findings
+) -> Iterable[RuleResult]:
+    settings = batch.get("quarantined_share")
+    if settings is None:
+        return
+    rows, aside = findings.figures.rows, findings.split.quarantined_rows
+    share = aside / rows
+    check = decide(
+        "quarantined_share",
+        "",
+        share,
+        limits_of(settings, ""),
+        observed=f"{percent(share)} set aside",
+        checked_rows=rows,
+        failed_rows=aside,
+    )
+    result = _as_result(check)
+    yield RuleResult(
+        result.rule,
+        "",
+        result.severity,
+        rows,
+        aside,
+        describe_limits(check.limits, percent),
+        result.observed,
+        result.passed,
+        "",
+    )
+
+
+def _verdict(
+    staged: StagedBatch,
+    results: Sequence[RuleResult],
+    figures: Figures,
+    quarantined: int,
+    rejects: Path | None,
+    settings: Settings,
+) -> Verdict:
+    if figures.rows != staged.received_rows:
+        raise InternalError(
+            f"The staged file of {staged.batch_name} holds {figures.rows:,} rows,"
+            f" its delivery {staged.received_rows:,}."
+        )
+    stopped = any(not result.passed and result.severity == "stop" for result in results)
+    notes = tuple(
+        dict.fromkeys(
+            f"{result.rule}{' ' + result.column if result.column else ''}: {result.reason}"
+            for result in results
+            if result.passed and result.reason
+        )
+    )
+    aside = staged.received_rows if stopped else quarantined
+    return Verdict(
+        outcome="stopped" if stopped else "accepted",
+        received_rows=staged.received_rows,
+        accepted_rows=staged.received_rows - aside,
+        quarantined_rows=aside,
+        rejects_path=rejects,
+        results=tuple(results),
+        statistics=figures.statistics(settings.validation.maximum_categories),
+        notes=notes,
+    )

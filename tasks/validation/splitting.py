@@ -1,0 +1,163 @@
+"""Our own split of a staged batch into rows that go on and rows that are set aside.
+
+All rules of single rows are looked at in one scan: each is a bit of a number, and a row whose
+number is zero goes on. Rules that need the other rows find theirs beforehand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.crash import crash_point
+from tasks.errors import InternalError
+from tasks.settings import RowRuleSettings
+from tasks.validation.rules import PUBLISHED_BEFORE, RowRule
+from tasks.warehouse import Connection, literal, quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# A broken rule is a bit of a BIGINT; the sign bit stays free.
+_MOST_RULES = 62
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How many rows break each rule, and how many break one whose severity sets rows aside."""
+
+    broken_rows: Mapping[str, int]
+    quarantined_rows: int
+
+
+def split_rows(
+    connection: Connection,
+    staged: str,
+    rules: Sequence[tuple[RowRule, RowRuleSettings]],
+    values: Mapping[str, Any],
+    *,
+    published_before: pa.Table | None = None,
+) -> Split:
+    """Find the rows of the staged Parquet file that break rules, and count them rule by rule.
+
+    Leaves the temporary table `broken` (row_number BIGINT, rules BIGINT: a bit a rule) in the
+    connection, for `write_rejects`. `values` are bound as `$name`.
+    """
+    if len(rules) > _MOST_RULES:
+        raise InternalError(f"{len(rules)} rules on one table; {_MOST_RULES} fit in one scan.")
+    if published_before is not None:
+        connection.load_arrow("published_before", published_before)
+    # The joined relations have one column, `row_number`, which no rule names: names stay clear.
+    joins, bits = [], []
+    for place, (rule, _) in enumerate(rules):
+        condition = rule.broken
+        if not condition:
+            # Each such rule has a small relation of row numbers, joined once.
+            relation = f"others_{place}"
+            if rule.name == PUBLISHED_BEFORE:
+                if published_before is None:
+                    continue
+                source = "published_before"
+            else:
+                _find_repeated(connection, staged, rule, relation)
+                source = relation
+            joins.append(
+                f"left join {source} as other_{place}"
+                f" on staged.row_number = other_{place}.row_number"
+            )
+            condition = f"other_{place}.row_number is not null"
+        bits.append(f"case when ({condition}) then {1 << place} else 0 end")
+    mask = " + ".join(bits) or "0"
+    connection.execute(
+        "create or replace temp table broken as"
+        f" select row_number, rules from (select staged.row_number, ({mask})::bigint as rules"
+        f" from read_parquet($staged) as staged {' '.join(joins)}) where rules <> 0",
+        {**values, "staged": staged},
+    )
+    groups = connection.rows("select rules, count(*) as members from broken group by rules")
+    broken_rows = {
+        rule.name: sum(int(g["members"]) for g in groups if int(g["rules"]) >> place & 1)
+        for place, (rule, _) in enumerate(rules)
+    }
+    aside = _quarantine_mask(rules)
+    quarantined = sum(int(g["members"]) for g in groups if int(g["rules"]) & aside)
+    return Split(broken_rows, quarantined)
+
+
+def write_rejects(
+    connection: Connection,
+    staged: str,
+    rules: Sequence[tuple[RowRule, RowRuleSettings]],
+    path: Path,
+) -> Path:
+    """Write the rows that are set aside, one a broken rule, in order, and return the path.
+
+    Columns: row_number BIGINT, rule, reason, raw_line VARCHAR. Written beside and renamed, so
+    that a file of this name is whole.
+    """
+    names = ", ".join(
+        f"({1 << place}::bigint, {literal(rule.name)}, {literal(rule.reason)})"
+        for place, (rule, settings) in enumerate(rules)
+        if settings.severity == "quarantine"
+    )
+    partial = path.with_suffix(".partial")
+    crash_point("validation.before_rejects")
+    connection.execute(
+        "create or replace temp table rejects as"
+        f" with names(bit, rule, reason) as (values {names})"
+        " select broken.row_number::bigint as row_number, names.rule, names.reason,"
+        " staged.raw_line"
+        " from broken join names on broken.rules & names.bit <> 0"
+        " join read_parquet($staged) as staged on staged.row_number = broken.row_number"
+        " order by row_number, rule",
+        {"staged": staged},
+    )
+    connection.execute(
+        f"copy (from rejects) to {literal(str(partial))} (format parquet, compression zstd)"
+    )
+    crash_point("validation.after_rejects")
+    _make_durable(partial, path)
+    crash_point("validation.after_rename")
+    return path
+
+
+def _find_repeated(connection: Connection, staged: str, rule: RowRule, relation: str) -> None:
+    """Rows but the first (by row number) of each group, in the temporary table `relation`.
+
+    Equal rows have equal hashes, so only rows whose hash occurs twice need the exact comparison:
+    a window over everything costs several times more.
+    """
+    columns = ", ".join(quote(name) for name in rule.distinct)
+    present = " and ".join(f"{quote(name)} is not null" for name in rule.unless_null) or "true"
+    connection.execute(
+        f"create or replace temp table {relation} as"
+        " with suspicious as ("
+        f"  select hash({columns}) as content from read_parquet($staged)"
+        f"  where {present} group by content having count(*) > 1),"
+        " candidates as ("
+        f"  select * from read_parquet($staged) where {present}"
+        f"  and hash({columns}) in (select content from suspicious))"
+        f" select row_number from candidates qualify row_number()"
+        f" over (partition by {columns} order by candidates.row_number) > 1",
+        {"staged": staged},
+    )
+
+
+def _quarantine_mask(rules: Sequence[tuple[RowRule, RowRuleSettings]]) -> int:
+    return sum(
+        1 << place for place, (_, settings) in enumerate(rules) if settings.severity == "quarantine"
+    )
+
+
+def _make_durable(partial: Path, path: Path) -> None:
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
