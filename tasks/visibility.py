@@ -73,7 +73,7 @@ def visible(
 
 
 def at_version(table: str, snapshot: Snapshot | int) -> str:
-    """`lake.main."orders" at (version => 12)`, for a table of the contracts."""
+    """`lake.main."orders" at (version => 12)`, for a table of the contracts; takes no alias."""
     if table not in CONTRACTS:
         raise InternalError(f"'{table}' is not a canonical table.", available=CONTRACTS)
     return f"lake.main.{_quote(table)} {_version(snapshot)}"
@@ -105,15 +105,14 @@ def table_fingerprint(lake: Connection, table: str, snapshot: Snapshot | int) ->
     each row counted), so it guards against accidents, not against an adversary.
     """
     contract = CONTRACTS[table]
-    columns = ", ".join(f"t.{_quote(name)}" for name in contract.names)
+    columns = ", ".join(f"'{name}': t.{_quote(name)}" for name in contract.names)
     row = lake.one(
         "with batch as (select batch_number, any_value(batch_name) as batch_name,"
         " any_value(content_hash) as content_hash"
         f" from lake.ledger.batches {_version(snapshot)} group by batch_number),"
-        " line as (select md5(to_json(struct_pack(row := row("
-        f"{columns}), number := t.row_number, batch := b.batch_name,"
-        " content := b.content_hash))::varchar) as digest"
-        f" from {at_version(table, snapshot)} t left join batch b using (batch_number))"
+        f" line as (select md5(to_json({{{columns}, 'row_number': t.row_number,"
+        " 'batch_name': b.batch_name, 'content_hash': b.content_hash})::varchar) as digest"
+        f" from (select * from {at_version(table, snapshot)}) t left join batch b using (batch_number))"
         " select count(*) as line_count,"
         " coalesce(sum(('0x' || digest[1:15])::bigint), 0) as low,"
         " coalesce(sum(('0x' || digest[16:30])::bigint), 0) as high from line"

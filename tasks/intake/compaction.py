@@ -31,13 +31,13 @@ class Compaction:
     files_after: int
 
 
-def count_files(lake: Lake, table: str, schema: str = "main") -> int:
-    """Data files of the newest version of a table."""
-    return int(
-        lake.scalar(
-            f"select count(*) from ducklake_list_files('lake', '{table}', schema => '{schema}')"
-        )
+def count_files(lake: Lake) -> dict[str, int]:
+    """Data files of the newest version, by table."""
+    rows = lake.rows(
+        "select table_name, sum(file_count) as files from ducklake_table_info('lake')"
+        " group by table_name"
     )
+    return {row["table_name"]: int(row["files"]) for row in rows}
 
 
 def compact_tables(lake: Lake, *, force: bool = False) -> list[Compaction]:
@@ -47,28 +47,33 @@ def compact_tables(lake: Lake, *, force: bool = False) -> list[Compaction]:
     Rows kept in the catalog because a batch was tiny are written out first, so that they are
     sorted with the rest.
     """
-    limit = 1 if force else lake.settings.warehouse.compact_after_files
+    files = count_files(lake)
+    limit = -1 if force else lake.settings.warehouse.compact_after_files
     wanted = [
         (schema, table)
         for schema, table in (
             *(("main", table) for table in CONTRACTS),
             *(("ledger", table) for table in _LEDGER_TABLES),
         )
-        if count_files(lake, table, schema) > limit
+        if files.get(table, 0) > limit
     ]
     if not wanted:
         return []
     try:
         with lake.writer_lock("merge files", wait_seconds=0):
-            done = [_merge(lake, schema, table) for schema, table in wanted]
+            for schema, table in wanted:
+                _merge(lake, schema, table)
             _remove_replaced_files(lake)
+            after = count_files(lake)
     except LockHeld:
         return []
-    return done
+    return [
+        Compaction(schema, table, files.get(table, 0), after.get(table, 0))
+        for schema, table in wanted
+    ]
 
 
-def _merge(lake: Lake, schema: str, table: str) -> Compaction:
-    before = count_files(lake, table, schema)
+def _merge(lake: Lake, schema: str, table: str) -> None:
     crash_point("compact.before_merge")
     lake.execute(
         "call ducklake_flush_inlined_data("
@@ -77,7 +82,6 @@ def _merge(lake: Lake, schema: str, table: str) -> Compaction:
     crash_point("compact.after_flush")
     lake.execute(f"call ducklake_merge_adjacent_files('lake', '{table}', schema => '{schema}')")
     crash_point("compact.after_merge")
-    return Compaction(schema, table, before, count_files(lake, table, schema))
 
 
 def _remove_replaced_files(lake: Lake) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 from tasks.errors import InternalError, UsageError, suggest
 from tasks.handles import Batch, BatchState, RawBatch, RuleResult
-from tasks.intake.masking import mask_line
+from tasks.intake.masking import mask_line, read_header
+from tasks.intake.raw import raw_path
 from tasks.warehouse import Connection, Lake
 
 SQL = Path(__file__).parent / "sql"
@@ -289,6 +290,10 @@ def show_quarantine(
         values,
     )
     causes = _causes(lake, [batch.batch_number]).get(batch.batch_number, [])
+    source = lake.settings.intake.sources.get(batch.source)
+    header = None
+    if sample and source is not None:
+        header = read_header(raw_path(batch.content_hash, lake.settings), source)
     return {
         **_summary(batch, lake, causes),
         "content_hash": batch.content_hash,
@@ -299,7 +304,7 @@ def show_quarantine(
                 "row_number": row["row_number"],
                 "rule": row["rule"],
                 "reason": row["reason"],
-                "line": mask_line(row["raw_line"], batch.source, batch.table, lake.settings),
+                "line": mask_line(row["raw_line"], source, header),
             }
             for row in sample
         ],

@@ -13,7 +13,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from tasks.contracts import CONTRACTS
@@ -33,6 +32,7 @@ from tasks.intake.ledger import (
     read_batch,
     record_state,
 )
+from tasks.intake.raw import hash_file, verify_raw
 from tasks.intake.supersession import (
     CONFLICT,
     Standing,
@@ -42,7 +42,6 @@ from tasks.intake.supersession import (
 )
 from tasks.warehouse import Connection, Lake, quote
 
-_HASH_CHUNK_BYTES = 1 << 20
 _NO_REJECTS = "(select null::bigint as row_number where false)"
 
 
@@ -186,15 +185,6 @@ def describe_stop(batch: Batch, deployment: str) -> DataRejected:
         found="\n  ".join(str(cause) for cause in causes),
         next_step=f"holdfast -d {deployment} quarantine show {batch.batch_name}",
     )
-
-
-def hash_file(path: Path) -> str:
-    """sha256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_HASH_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _accept(
@@ -380,16 +370,16 @@ def _check_counts(staged: StagedBatch, verdict: Verdict) -> None:
 
 def _check_files(staged: StagedBatch) -> None:
     """What is published must be what was kept, staged and judged (FAULTS 29)."""
-    checks = [("raw", staged.raw.raw_path, staged.raw.content_hash)]
-    if staged.staged_hash:
-        checks.append(("staged", staged.staged_path, staged.staged_hash))
-    for kind, path, expected in checks:
-        if not path.is_file() or hash_file(path) != expected:
-            raise DataRejected(
-                f"batch {staged.batch_name} refused: CHANGED",
-                found=f"the {kind} file {path.name} is not what was read and judged",
-                next_step="run the same command again; it starts from a fresh copy",
-            )
+    verify_raw(staged.raw)
+    path = staged.staged_path
+    if not staged.staged_hash:
+        return
+    if not path.is_file() or hash_file(path)[0] != staged.staged_hash:
+        raise DataRejected(
+            f"batch {staged.batch_name} refused: CHANGED",
+            found=f"the staged file {path.name} is not what validation has judged",
+            next_step="run the same command again; it stages the raw bytes anew",
+        )
 
 
 def _values(

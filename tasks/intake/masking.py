@@ -1,0 +1,125 @@
+"""Raw lines for people: what is personal, or may be, is replaced by its shape.
+
+On-call must see how a line is broken, not who stands in it. A field is shown as it is only where
+the deployment's mapping proves it harmless: its column feeds canonical columns that no contract
+calls personal. Everything else keeps its length, punctuation and kind of characters alone.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.contracts import CONTRACTS
+from tasks.intake.lines import split_line
+from tasks.sources import Source
+
+SHOWN_CHARACTERS = 400
+_HEADER_BYTES = 1 << 20
+_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+
+
+def mask_line(line: str, source: Source | None, header: Sequence[str] | None) -> str:
+    """The raw line with every field masked that is not known to be harmless.
+
+    `header` are the delivered columns in the line's order; without it, or where the line does
+    not split into as many fields, all of it is masked. A row of a table stands as a JSON object
+    and carries its own names.
+    """
+    cut = line[:SHOWN_CHARACTERS]
+    if source is None or len(line) > SHOWN_CHARACTERS:
+        return _shape(cut)
+    harmless = harmless_columns(source)
+    if line.startswith("{"):
+        return _mask_object(line, harmless)
+    if header is None:
+        return _shape(cut)
+    delimiter = find_delimiter(source, header)
+    fields = split_line(line, delimiter)
+    if fields is None or len(fields) != len(header):
+        return _shape(cut)
+    return delimiter.join(
+        _printable(field) if name in harmless else _shape(field)
+        for name, field in zip(header, fields, strict=True)
+    )
+
+
+def harmless_columns(source: Source) -> frozenset[str]:
+    """Delivered columns that feed canonical columns, none of them personal."""
+    contract = CONTRACTS[source.table]
+    plain: set[str] = set()
+    personal: set[str] = set()
+    for canonical, expression in source.map.items():
+        used = {name for name in source.columns if _mentions(expression, name)}
+        (personal if contract.column(canonical).personal else plain).update(used)
+    return frozenset(plain - personal)
+
+
+def read_header(raw_path: Path, source: Source) -> tuple[str, ...] | None:
+    """The first line of a kept text file, split; None for a table or a file that has none."""
+    if not raw_path.is_file():
+        return None
+    with raw_path.open("rb") as file:
+        start = file.read(_HEADER_BYTES)
+    if start.startswith(_GZIP):
+        try:
+            with gzip.open(raw_path, "rb") as unpacked:
+                start = unpacked.read(_HEADER_BYTES)
+        except (OSError, EOFError, zlib.error):
+            return None  # a damaged file has no header to go by: its lines are masked whole
+    if start.startswith(_PARQUET):
+        return None
+    text = start.decode(source.text.encoding, errors="replace").lstrip("\ufeff")
+    line = text.splitlines()[0] if text else ""
+    fields = split_line(line, find_delimiter(source, (line,)))
+    return tuple(fields) if fields else None
+
+
+def find_delimiter(source: Source, header: Sequence[str]) -> str:
+    """The declared delimiter; without one a tab where the header has tabs and no comma."""
+    if source.text.delimiter:
+        return source.text.delimiter
+    return "\t" if any("\t" in name and "," not in name for name in header) else ","
+
+
+def _mask_object(line: str, harmless: frozenset[str]) -> str:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return _shape(line)
+    if not isinstance(row, dict):
+        return _shape(line)
+    shown = {
+        _printable(str(name)) if name in harmless else _shape(str(name)): (
+            value
+            if name in harmless or value is None or isinstance(value, bool)
+            else _shape(str(value))
+        )
+        for name, value in row.items()
+    }
+    return _printable(json.dumps(shown, ensure_ascii=False))
+
+
+def _mentions(expression: str, column: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(column)}(?!\w)", expression, re.IGNORECASE) is not None
+
+
+def _shape(text: str) -> str:
+    """`Ann-7` becomes `Xxx-9`: any digit 9, any letter x or X, any control character a dot."""
+    return "".join(map(_kind, text))
+
+
+def _kind(character: str) -> str:
+    if character.isdigit():
+        return "9"
+    if character.isalpha():
+        return "X" if character.isupper() else "x"
+    return character if character.isprintable() else "."
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "." for character in text)

@@ -1,0 +1,94 @@
+"""The steps of intake, as a flow calls them: discover, stage, (validate,) publish.
+
+    for delivery in discover_deliveries(settings):
+        staged = stage_delivery(lake, delivery, settings, actor, supersede)
+        if isinstance(staged, Batch):   # known already, nothing to do
+            continue
+        verdict = validation.validate(...)
+        batch = publish_batch(lake, staged, verdict, actor, supersede)
+        if batch.state == "quarantined":
+            raise describe_stop(batch, lake.deployment)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tasks.handles import Batch, Delivery, RawBatch, StagedBatch, Verdict
+from tasks.intake.deliveries import discover
+from tasks.intake.ledger import count_batches, list_quarantine, show_quarantine
+from tasks.intake.publication import (
+    describe_stop,
+    mark_staged,
+    publish,
+    record_rejection,
+    register_delivery,
+)
+from tasks.intake.raw import hash_file, keep_raw
+from tasks.intake.reading import stage
+from tasks.intake.rejection import BatchRejected
+from tasks.orchestration import step
+from tasks.settings import Settings
+from tasks.warehouse import Lake
+
+__all__ = [
+    "count_batches",
+    "describe_stop",
+    "discover_deliveries",
+    "list_quarantine",
+    "publish_batch",
+    "reject_batch",
+    "show_quarantine",
+    "stage_delivery",
+]
+
+
+def _stage(
+    lake: Lake, delivery: Delivery, settings: Settings, actor: str, supersede: bool = False
+) -> StagedBatch | Batch:
+    """Keep the delivery's bytes and stage its rows; a Batch comes back where it is known.
+
+    Raises BatchRejected (65), after it is in the ledger, for a delivery that cannot be read, and
+    DataRejected (65) for other content under an accepted name without `supersede`.
+    """
+    raw = keep_raw(delivery, settings)
+    batch = register_delivery(lake, raw, actor, supersede=supersede)
+    if batch.already_known:
+        return batch
+    try:
+        staged = stage(raw, settings)
+    except BatchRejected as rejection:
+        _reject(lake, raw, rejection, actor, supersede)
+        raise
+    if not staged.staged_hash:
+        staged = replace(staged, staged_hash=hash_file(staged.staged_path)[0])
+    mark_staged(lake, staged, actor)
+    return staged
+
+
+def _reject(
+    lake: Lake, raw: RawBatch, rejection: BatchRejected, actor: str, supersede: bool = False
+) -> Batch:
+    """Put a delivery that could not be read into the ledger, with the lines that were named."""
+    return record_rejection(
+        lake,
+        raw,
+        code=rejection.code,
+        reason=f"{rejection.problem} {rejection.found}".strip(),
+        lines=[(line, rejection.problem, None) for line in rejection.lines],
+        actor=actor,
+        supersede=supersede,
+    )
+
+
+def _publish(
+    lake: Lake, staged: StagedBatch, verdict: Verdict, actor: str, supersede: bool = False
+) -> Batch:
+    """Publish a judged batch, or set it aside if it was stopped (state `quarantined`)."""
+    return publish(lake, staged, verdict, actor, supersede=supersede)
+
+
+discover_deliveries = step(discover, name="discover deliveries", retries=2)
+stage_delivery = step(_stage, name="stage delivery", retries=2)
+publish_batch = step(_publish, name="publish batch", retries=2)
+reject_batch = step(_reject, name="record rejection", retries=2)
