@@ -226,8 +226,8 @@ def check_golden(
 def load_predictor(directory: Path, files: Mapping[str, str]) -> Predictor:
     """Open a model in this process; its files are verified here, at the last moment."""
     verify_model(directory, files)
-    name = f"holdfast_model_{combine_hashes(files)[:16]}"
-    spec = importlib.util.spec_from_file_location(name, directory / MODEL_CODE)
+    # Under this name the file leaves MLflow alone.
+    spec = importlib.util.spec_from_file_location("holdfast_model", directory / MODEL_CODE)
     if spec is None or spec.loader is None:
         raise InternalError("A model's code is no module.", found=str(directory / MODEL_CODE))
     module = importlib.util.module_from_spec(spec)

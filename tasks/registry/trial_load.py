@@ -23,6 +23,8 @@ def main() -> int:
     if spec is None or spec.loader is None:
         raise ImportError("model_code.py is no module")
     sys.dont_write_bytecode = True
+    # LightGBM imports it where it is there, a second of work for nothing that is used here.
+    sys.modules["sklearn"] = None  # type: ignore[assignment]
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     predictor = module.open_model(str(directory))

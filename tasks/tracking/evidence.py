@@ -67,12 +67,13 @@ def best_trials(record: TrainingRecord, count: int) -> list[Trial]:
 
 
 def read_signature(candidate: Candidate) -> ModelSignature:
-    """The explicit signature: every feature a double that may be missing, one output column set."""
+    """The explicit signature: every feature a double (NaN: missing); probability and reasons."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
     inputs = Schema([ColSpec("double", name, required=True) for name in candidate.feature_names])
-    return ModelSignature(inputs, Schema([ColSpec("double", "probability")]))
+    reasons = [ColSpec("string", f"reason_{place}", required=False) for place in (1, 2, 3)]
+    return ModelSignature(inputs, Schema([ColSpec("double", "probability"), *reasons]))
 
 
 def pinned_requirements(kind: str) -> list[str]:
