@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -72,11 +73,17 @@ async def serve(deployments: Sequence[RunnerDeployment], parallel_runs: int, rea
         limit=parallel_runs,
         pause_on_shutdown=False,
     )
+    # Its own handler of SIGTERM makes a coroutine that nobody awaits and then leaves; this leaves.
+    runner.handle_sigterm = _leave
     for deployment in deployments:
         await runner.aadd_deployment(deployment)
     catch_up(api, missed)
     ready.write_text(f"{os.getpid()}\n", encoding="utf-8")
     await runner.start()
+
+
+def _leave(_number: int, _frame: Any) -> None:
+    sys.exit(0)
 
 
 def main() -> None:

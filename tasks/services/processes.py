@@ -111,9 +111,9 @@ def stop_tree(pids: Iterable[int], graceful_seconds: float) -> None:
             family += [*process.children(recursive=True), process]
         except psutil.Error:
             continue  # it has ended by itself
-    # The heads alone are asked: they know how to stop what they have started.
-    for pid in pids:
-        _signal(pid, signal.SIGTERM)
+    # All are asked, not the heads alone: Prefect's runner leaves without telling its runs.
+    for process in family:
+        _signal(process.pid, signal.SIGTERM)
     _, alive = psutil.wait_procs(family, timeout=graceful_seconds)
     for process in alive:
         _signal(process.pid, signal.SIGKILL)
