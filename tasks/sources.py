@@ -52,7 +52,7 @@ class RawColumn(_Section):
 
     type: RawType = Field(description="What the column holds; text is kept as it stands.")
     format: str | None = Field(
-        None,
+        default=None,
         min_length=2,
         max_length=60,
         description=(
@@ -72,30 +72,31 @@ class TextSettings(_Section):
     """How a delimited text file is written. Nothing of it is guessed."""
 
     delimiter: str | None = Field(
-        None,
+        default=None,
         min_length=1,
         max_length=1,
         description="Between fields; null: a tab where the name ends in .tsv, else a comma.",
     )
     encoding: Literal["utf-8", "utf-16", "cp1252", "latin-1", "cp949", "shift_jis"] = Field(
-        "utf-8", description="How bytes become characters. A byte order mark of UTF-8 is accepted."
+        default="utf-8",
+        description="How bytes become characters. A byte order mark of UTF-8 is accepted.",
     )
     newlines_in_values: bool = Field(
-        False,
+        default=False,
         description=(
             "Whether a quoted value may hold an end of line. Where it may, a forgotten quote can"
             " swallow lines unseen."
         ),
     )
     final_newline: Literal["optional", "required"] = Field(
-        "optional",
+        default="optional",
         description="'required' refuses a file whose last line does not end: it may be cut off.",
     )
     missing: tuple[str, ...] = Field(
-        ("",), max_length=20, description="Texts that mean 'no value'."
+        default=("",), max_length=20, description="Texts that mean 'no value'."
     )
     number_format: NumberFormat | None = Field(
-        None,
+        default=None,
         description=(
             "How numbers are written; null: 1234.56, unless each could be read in two ways, as"
             " 1.000 can: then the batch is refused until this says which."
@@ -107,9 +108,9 @@ class Split(_Section):
     """Cuts the rows of a query into batches named by their period: `orders/2017-01`."""
 
     by: Literal["month", "day"] = Field(description="The period of a batch.")
-    on: Expression = Field(description="SQL over the query's columns: the time that decides.")
+    time: Expression = Field(description="SQL over the query's columns: the time that decides.")
     settle_days: int = Field(
-        0,
+        default=0,
         ge=0,
         le=400,
         description="A period is offered this many days after its end, by our clock (UTC).",
@@ -120,13 +121,17 @@ class Known(_Section):
     """Since when a row was known: observed at its publication, or declared for history."""
 
     basis: Literal["observed", "declared"] = Field(
-        "observed", description="'declared' is for a backfill; the ledger tells the two apart."
+        default="observed",
+        description="'declared' is for a backfill; the ledger tells the two apart.",
     )
     lag_days: float | None = Field(
-        None, ge=0, le=3_660, description="Each row was known this long after its event time."
+        default=None,
+        ge=0,
+        le=3_660,
+        description="Each row was known this long after its event time.",
     )
     at: date | Literal["period_end"] | None = Field(
-        None,
+        default=None,
         description=(
             "The batch was known on this day (midnight UTC), or when the period in its name"
             " (2011-10 or 2011-10-03) ended; `lag_days` is added to the latter."
@@ -155,16 +160,18 @@ class SourceSettings(_Section):
         description="Each canonical column as an SQL expression over `columns`."
     )
     time_zone: str | None = Field(
-        None, description="What a time without an offset means; null: such times are refused."
+        default=None,
+        description="What a time without an offset means; null: such times are refused.",
     )
     ambiguous_times: Literal["reject", "earlier", "later"] = Field(
-        "reject", description="The hour that a clock put back goes through twice."
+        default="reject", description="The hour that a clock put back goes through twice."
     )
     skipped_times: Literal["reject", "shift"] = Field(
-        "reject", description="The hour that a clock put forward leaves out."
+        default="reject", description="The hour that a clock put forward leaves out."
     )
     extra_columns: Literal["drop", "reject"] = Field(
-        "drop", description="What happens to a delivered column that `columns` does not name."
+        default="drop",
+        description="What happens to a delivered column that `columns` does not name.",
     )
     known: Known = Field(default_factory=Known, description="Since when the rows were known.")
     text: TextSettings = Field(
@@ -219,10 +226,14 @@ class TableSource(SourceSettings):
         description="Relations of `query`, each a Parquet or CSV file below the folder.",
     )
     query: str | None = Field(
-        None, max_length=20_000, description="SQL over `files`; null: all rows of the only file."
+        default=None,
+        max_length=20_000,
+        description="SQL over `files`; null: all rows of the only file.",
     )
-    split: Split | None = Field(None, description="How the rows are cut; null: one batch.")
-    part: Name = Field("all", description="The second part of the batch's name without `split`.")
+    split: Split | None = Field(default=None, description="How the rows are cut; null: one batch.")
+    part: Name = Field(
+        default="all", description="The second part of the batch's name without `split`."
+    )
 
     @field_validator("files")
     @classmethod
@@ -246,18 +257,18 @@ class FilesSource(TableSource):
     kind: Literal["files"]
     folder: Path = Field(description="Where the files are delivered.")
     pattern: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[A-Za-z0-9._*?\[\]!-]{1,100}$",
         description="Names of the files that are batches; no folders.",
     )
     settle_seconds: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         le=86_400,
         description="A file changed more recently is still being written: exit 75, try later.",
     )
     checksum_file: bool = Field(
-        False,
+        default=False,
         description="Whether `<file>.sha256` stands beside a file once it is complete.",
     )
 
@@ -296,10 +307,15 @@ class PostgresSource(SourceSettings):
     query: str = Field(
         min_length=1, max_length=20_000, description="A SELECT, or `table orders` for a whole one."
     )
-    split: Split | None = Field(None, description="How the rows are cut; null: one batch.")
-    part: Name = Field("all", description="The second part of the batch's name without `split`.")
+    split: Split | None = Field(default=None, description="How the rows are cut; null: one batch.")
+    part: Name = Field(
+        default="all", description="The second part of the batch's name without `split`."
+    )
     timeout_seconds: int = Field(
-        600, ge=1, le=86_400, description="How long the database may take over one statement."
+        default=600,
+        ge=1,
+        le=86_400,
+        description="How long the database may take over one statement.",
     )
 
 
@@ -310,29 +326,31 @@ class IntakeLimits(_Section):
     """What a delivery may measure. Checked before and while it is read, never after."""
 
     maximum_file_mb: float = Field(
-        4_000, gt=0, le=10_000_000, description="Bytes of one file as delivered."
+        default=4_000, gt=0, le=10_000_000, description="Bytes of one file as delivered."
     )
     maximum_unpacked_mb: float = Field(
-        16_000, gt=0, le=100_000_000, description="Bytes of one file once unpacked."
+        default=16_000, gt=0, le=100_000_000, description="Bytes of one file once unpacked."
     )
     maximum_unpack_ratio: float = Field(
-        200, ge=2, le=100_000, description="Unpacked over packed bytes, from 10 MB on."
+        default=200, ge=2, le=100_000, description="Unpacked over packed bytes, from 10 MB on."
     )
     maximum_rows: int = Field(
-        200_000_000, ge=1, le=100_000_000_000, description="Rows of one batch."
+        default=200_000_000, ge=1, le=100_000_000_000, description="Rows of one batch."
     )
-    maximum_columns: int = Field(1_000, ge=1, le=100_000, description="Columns of one batch.")
+    maximum_columns: int = Field(
+        default=1_000, ge=1, le=100_000, description="Columns of one batch."
+    )
     maximum_cell_kb: float = Field(
-        256, gt=0, le=100_000, description="Characters of one value, in thousands."
+        default=256, gt=0, le=100_000, description="Characters of one value, in thousands."
     )
     inspection_memory_mb: int = Field(
-        6_000,
+        default=6_000,
         ge=2_000,
         le=1_000_000,
         description="Address space of the process that first opens a delivered Parquet file.",
     )
     inspection_seconds: int = Field(
-        300, ge=5, le=86_400, description="CPU time of that process."
+        default=300, ge=5, le=86_400, description="CPU time of that process."
     )
 
 
