@@ -170,6 +170,27 @@ CONTRACTS: dict[str, Contract] = {
     )
 }
 
+# `lake.main.scores` and, in this order, the exported files. One row a customer of a scoring run.
+SCORES: tuple[Column, ...] = (
+    Column("customer_id", "VARCHAR", personal=True),
+    Column("rank", "BIGINT"),  # 1 first, by what a contact is expected to bring
+    Column("probability", "DOUBLE"),
+    Column("percentile", "DOUBLE"),  # share of customers with no higher probability, in percent
+    Column("value_amount", _AMOUNT, nullable=True),
+    Column("expected_return_amount", _AMOUNT),
+    Column("money_at_risk_amount", _AMOUNT),  # probability x value
+    Column("currency", "VARCHAR"),
+    Column("reason_1", "VARCHAR", nullable=True),
+    Column("reason_2", "VARCHAR", nullable=True),
+    Column("reason_3", "VARCHAR", nullable=True),
+    Column("as_of", "TIMESTAMPTZ"),
+    Column("known_by", "TIMESTAMPTZ"),
+    Column("model_name", "VARCHAR"),
+    Column("model_version", "INTEGER"),
+    Column("model_hash", "VARCHAR"),
+    Column("scoring_id", "VARCHAR"),
+)
+
 # The ledger: append-only, the latest row is the state. Kept here so that its schema has one home.
 LEDGER: dict[str, tuple[Column, ...]] = {
     "batches": (
