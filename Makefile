@@ -2,12 +2,13 @@
 # make demo     the whole night on real data
 # make up       the servers and the schedule, until Ctrl-C       make down   stop them from elsewhere
 # make test     all tests                                        make check  style, types, contracts
+# make schema   conf/schema.json from the settings
 # make lock     pin anew what pyproject.toml asks for            make clean  forget .venv
 # Another Python: make PYTHON=/path/to/python3.12
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := install
-.PHONY: install demo up down test check lock clean python
+.PHONY: install demo up down test check schema lock clean python
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -62,6 +63,10 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# What editors know of conf/*.yaml; a test says when it is stale.
+schema: install
+	$(BIN)/python -m tasks.reference
 
 # Universal: one lock for all systems and Pythons from 3.11 on. It names no address.
 lock: $(UV)

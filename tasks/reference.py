@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -10,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tasks.settings import Settings
+from tasks.settings import CONF, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +103,19 @@ def _default(field: FieldInfo) -> str:
         return "from `conf/base`"
     value = field.get_default(call_default_factory=True, validated_data={})
     return "none" if value is None else str(value)
+
+
+def build_schema() -> str:
+    """The JSON Schema of a deployment file, for editors: `conf/schema.json`.
+
+    Nothing is required in it: what an overlay leaves out comes from `conf/base`.
+    """
+    schema = Settings.model_json_schema()
+    for part in (schema, *schema.get("$defs", {}).values()):
+        part.pop("required", None)
+    schema["properties"].pop("home", None)
+    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    (CONF / "schema.json").write_text(build_schema(), encoding="utf-8")
