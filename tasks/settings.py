@@ -231,7 +231,7 @@ class RuleSettings(Section):
     """A simple rule the model must beat: order by one feature, or by the ratio of two."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$", description="How reports call it.")
-    driver: str = Field(description="The driver that it gives as the reason.")
+    reason: str = Field(max_length=100, description="The reason it gives, in plain words.")
     feature: str = Field(description="The feature that orders the customers.")
     divided_by: str | None = Field(None, description="A feature that it is divided by, if any.")
     higher_means_leaving: bool = Field(True, description="Whether a higher value is worse.")
@@ -241,7 +241,7 @@ class ChurnSettings(Section):
     """How it is learnt who leaves."""
 
     seed: int = Field(
-        2011, ge=0, le=1_000_000_000, description="Same data, lock and seed: same model, byte by byte."
+        2011, ge=0, le=10**9, description="Same data, lock and seed: same model, byte by byte."
     )
     folds: int = Field(3, ge=1, le=12, description="Validation cut-offs that choose the model.")
     objective: Literal["average_precision", "auc", "log_loss"] = Field(
@@ -268,7 +268,8 @@ class ChurnSettings(Section):
     maximum_trees: int = Field(800, ge=10, le=10_000, description="Trees of the longest trial.")
     maximum_bins: int = Field(127, ge=3, le=255, description="Bins of a feature.")
     space: SearchSpaceSettings = Field(
-        SearchSpaceSettings(), description="Where the tuning looks."
+        default_factory=lambda: SearchSpaceSettings.model_validate({}),
+        description="Where the tuning looks.",
     )
     rules: tuple[RuleSettings, ...] = Field(
         (),
@@ -277,7 +278,7 @@ class ChurnSettings(Section):
             " none left, the best single feature is the rule."
         ),
     )
-    forest_trees: int = Field(300, ge=10, le=5000, description="Trees of the random forest.")
+    forest_trees: int = Field(200, ge=10, le=5000, description="Trees of the random forest.")
     maximum_baseline_rows: int = Field(
         200_000,
         ge=1000,
