@@ -92,7 +92,7 @@ class RowsRepeated(TableMetricProvider):
         batch, _, _ = execution_engine.get_compute_domain(
             metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE
         )
-        columns = [sa.column(name) for name in metric_value_kwargs["columns"]]
+        columns: list[Any] = [sa.column(name) for name in metric_value_kwargs["columns"]]
         present = [sa.column(name).isnot(None) for name in metric_value_kwargs["unless_null"]]
         groups = (
             sa.select(sa.func.count().label("members"))

@@ -79,11 +79,11 @@ class Phrases:
                 )
 
     def exact_columns(self, *names: str, system: Sequence[str] = SYSTEM_COLUMNS) -> None:
-        """These columns and no other."""
-        if self._take("columns") is not None:
+        """These columns, or without names those that the bound lists, and no other."""
+        if (bound := self._take("columns")) is not None:
+            wanted = [*names, *system] or list(bound["names"])
             self._add(
-                "columns",
-                gxe.ExpectTableColumnsToMatchSet(column_set=[*names, *system], exact_match=True),
+                "columns", gxe.ExpectTableColumnsToMatchSet(column_set=wanted, exact_match=True)
             )
 
     def null_shares(self) -> None:
@@ -139,9 +139,7 @@ class Phrases:
         """The newest event is not too old."""
         rule = f"freshness:{column}"
         if (bound := self._take(rule)) is not None:
-            self._add(
-                rule, gxe.ExpectColumnMaxToBeBetween(column=column, min_value=bound["after"])
-            )
+            self._add(rule, gxe.ExpectColumnMaxToBeBetween(column=column, min_value=bound["after"]))
 
     def one_currency(self) -> None:
         """A source pays in one currency."""
@@ -199,6 +197,37 @@ class Phrases:
         """Neither NaN nor infinite."""
         for column in columns:
             self.holds(f"{column}_finite", column, f"isfinite({column})")
+
+    def each_finite(self) -> None:
+        """Neither NaN nor infinite, in every column that the bounds name."""
+        for key, column, _ in self._columns_of("finite"):
+            quoted = '"' + column.replace('"', '""') + '"'
+            self._add(
+                key, ExpectColumnConditionToHold(column=column, condition=f"isfinite({quoted})")
+            )
+
+    def each_in_range(self) -> None:
+        """Within its range, in every column that the bounds name."""
+        for key, column, bound in self._columns_of("range"):
+            self._add(
+                key,
+                gxe.ExpectColumnValuesToBeBetween(
+                    column=column,
+                    min_value=bound.get("minimum"),
+                    max_value=bound.get("maximum"),
+                ),
+            )
+
+    def not_constant(self, column: str) -> None:
+        """Several different values."""
+        rule = f"distinct_values:{column}"
+        if (bound := self._take(rule)) is not None:
+            self._add(
+                rule,
+                gxe.ExpectColumnUniqueValueCountToBeBetween(
+                    column=column, min_value=int(bound["minimum"])
+                ),
+            )
 
     def plausible_time(self, *columns: str) -> None:
         """After the earliest day that can be, and not in the future."""

@@ -154,7 +154,7 @@ def _upper(limit: float) -> float:
 
 
 def _tightest(limits: Limits, side: str) -> float | None:
-    values = [
+    values: list[float] = [
         value for level in _LEVELS if (value := getattr(limits, f"{level}_{side}")) is not None
     ]
     if not values:

@@ -206,22 +206,17 @@ def _demand_agreement(staged: StagedBatch, findings: _Findings) -> None:
     """Great Expectations and our SQL count the same rows, rule by rule."""
     for name, count in findings.split.broken_rows.items():
         if name != PUBLISHED_BEFORE:
-            theirs = findings.judgements[name].unexpected_rows
-            _demand(staged, name, "rows breaking the rule", theirs, count)
+            counted = findings.judgements[name].unexpected_rows
+            _demand(staged, name, "rows breaking the rule", counted, count)
     for check in findings.checks:
         if check.bound is None:
             continue
-        theirs = findings.judgements[check.key]
-        if check.failed_rows is not None:
-            _demand(
-                staged,
-                check.key,
-                "rows breaking the rule",
-                theirs.unexpected_rows,
-                check.failed_rows,
-            )
+        judged = findings.judgements[check.key]
+        if check.failed_rows is None:
+            _demand(staged, check.key, "fails", not judged.success, check.fails)
         else:
-            _demand(staged, check.key, "fails", not theirs.success, check.fails)
+            what = "rows breaking the rule"
+            _demand(staged, check.key, what, judged.unexpected_rows, check.failed_rows)
 
 
 def _demand(staged: StagedBatch, rule: str, what: str, theirs: Any, ours: Any) -> None:
