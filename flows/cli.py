@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.commands import Json, add_commands
 from tasks.errors import HoldfastError, InternalError, UsageError
 
 if TYPE_CHECKING:
-    from tasks.settings import Settings
+    pass
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -38,8 +39,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts and monitors.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -61,23 +60,9 @@ def choose(
         typer.echo(context.get_help())
 
 
-def open_settings(context: typer.Context) -> Settings:
-    """Settings of the chosen deployment, with this process's environment made ready for it."""
-    from tasks.services.environment import prepare_process
-    from tasks.settings import list_deployments, load_settings
-
-    if context.obj is None:
-        raise UsageError(
-            "Which deployment?",
-            available=list_deployments(),
-            next_step="holdfast -d NAME " + (context.info_name or "COMMAND"),
-        )
-    settings = load_settings(context.obj)
-    prepare_process(settings.home)
-    return settings
-
-
 # --- the nightly work -----------------------------------------------------------------------
+
+add_commands(app)
 
 
 # --- what is there --------------------------------------------------------------------------
@@ -96,7 +81,6 @@ def deployments() -> None:
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Say what is installed, reachable and stale. Exit 69 if something needed is down."""
     from tasks.services.doctor import examine, show
-
     from tasks.services.environment import prepare_process
     from tasks.settings import find_home
 

@@ -1,0 +1,170 @@
+"""The commands of the nightly work: each reads its options, runs one flow and shows what came."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from tasks.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts and monitors.")]
+Supersede = Annotated[
+    bool,
+    typer.Option("--supersede", help="Let new content replace an accepted batch of its name."),
+]
+
+quarantine = typer.Typer(help="What was refused: list it, look at it.", no_args_is_help=True)
+
+
+def open_settings(context: typer.Context) -> Settings:
+    """Settings of the chosen deployment, with this process's environment made ready for it."""
+    from tasks.services.environment import prepare_process
+    from tasks.settings import list_deployments, load_settings
+
+    chosen = context.find_root().obj
+    if chosen is None:
+        raise UsageError(
+            "Which deployment?",
+            available=list_deployments(),
+            next_step="holdfast -d NAME " + (context.info_name or "COMMAND"),
+        )
+    settings = load_settings(chosen)
+    prepare_process(settings.home)
+    return settings
+
+
+def _chosen(context: typer.Context) -> str:
+    """The deployment as flows take it: its name, or the absolute path of its file."""
+    chosen = str(context.find_root().obj)
+    return str(Path(chosen).resolve()) if "/" in chosen or chosen.endswith(".yaml") else chosen
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def ingest(context: typer.Context, supersede: Supersede = False) -> None:
+    """Take in every delivery that the lake does not know. Exit 65 if one is refused."""
+    open_settings(context)
+    from flows import showing
+    from flows.ingest import ingest as flow
+    from tasks.orchestration import start_flow
+
+    showing.show_batches(start_flow(flow, _chosen(context), "command line", supersede))
+
+
+def train(context: typer.Context) -> None:
+    """Build features, tune, calibrate, log to MLflow, and put the challenger to the gate."""
+    open_settings(context)
+    from flows import showing
+    from flows.train import train as flow
+    from tasks.orchestration import start_flow
+
+    showing.show_training(start_flow(flow, _chosen(context), "command line"))
+
+
+def score(context: typer.Context) -> None:
+    """Score every eligible customer with the champion and export the ranked list."""
+    open_settings(context)
+    from flows import showing
+    from flows.score import score as flow
+    from tasks.orchestration import start_flow
+
+    showing.show_scores(start_flow(flow, _chosen(context)))
+
+
+def nightly(context: typer.Context) -> None:
+    """Ingest, train, put to the gate and score: the whole night, or one clear stop."""
+    settings = open_settings(context)
+    from flows import showing
+    from flows.nightly import nightly as flow
+    from tasks.orchestration import start_flow
+
+    showing.show_night(start_flow(flow, _chosen(context), "command line"), settings)
+
+
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """Batches with counts, the champion with its figures, the last decision, and the ages."""
+    settings = open_settings(context)
+    from flows import showing
+    from flows.standing import describe_standing
+
+    standing = describe_standing(settings)
+    if as_json:
+        _print_json(standing)
+    else:
+        showing.show_standing(standing)
+
+
+@quarantine.command("list")
+def quarantine_list(context: typer.Context, as_json: Json = False) -> None:
+    """Batches that were stopped, and accepted ones with rows held back."""
+    settings = open_settings(context)
+    from flows import showing
+    from tasks.intake import steps as intake
+    from tasks.warehouse import open_lake
+
+    with open_lake(settings) as lake:
+        entries = intake.list_quarantine(lake)
+    if as_json:
+        _print_json(entries)
+    else:
+        showing.show_quarantine_list(entries)
+
+
+@quarantine.command("show")
+def quarantine_show(
+    context: typer.Context,
+    batch: Annotated[str, typer.Argument(help="A batch's name or number.")],
+    rule: Annotated[str | None, typer.Option(help="Rows of this rule only.")] = None,
+    rows: Annotated[int, typer.Option(help="How many rows to show.", min=0, max=10_000)] = 10,
+    as_json: Json = False,
+) -> None:
+    """One batch: rules with counts, shares and limits, and its rows, personal fields masked."""
+    settings = open_settings(context)
+    from flows import showing
+    from tasks.intake import steps as intake
+    from tasks.warehouse import open_lake
+
+    with open_lake(settings) as lake:
+        shown = intake.show_quarantine(lake, batch, rows=rows, rule=rule)
+    if as_json:
+        _print_json(shown)
+    else:
+        showing.show_quarantine_batch(shown)
+
+
+def settings_reference(
+    section: Annotated[
+        str | None, typer.Argument(help="One section, for example `churn`; without it, all.")
+    ] = None,
+) -> None:
+    """Every setting with its bounds, default and meaning, as a Markdown table."""
+    from flows import showing
+    from tasks.reference import list_settings, render_markdown
+
+    entries = list_settings(section)
+    if not entries:
+        known = sorted({entry.name.split(".")[0] for entry in list_settings()})
+        raise UsageError(f"There is no section '{section}'.", available=known)
+    showing.show_settings(render_markdown(entries))
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put these commands on the application, in the order in which a night uses them."""
+    for name, command in (
+        ("nightly", nightly),
+        ("ingest", ingest),
+        ("train", train),
+        ("score", score),
+        ("status", status),
+    ):
+        app.command(name)(command)
+    app.add_typer(quarantine, name="quarantine")
+    app.command("settings")(settings_reference)

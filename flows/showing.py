@@ -1,0 +1,123 @@
+"""What a command prints for a person: short tables, the next step, no personal data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tasks.handles import Batch
+
+_FALLBACK_WIDTH = 120
+
+
+def _console() -> Console:
+    # A pipe has no width: tables are then wide enough not to wrap a name.
+    return Console(width=None if sys.stdout.isatty() else _FALLBACK_WIDTH, highlight=False)
+
+
+def _table(*columns: str, right: Sequence[str] = ()) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+    return table
+
+
+def _cell(value: object) -> Text:
+    """A cell as plain text: markup or control characters in the data stay what they are."""
+    text = "" if value is None else str(value)
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2%}"
+
+
+def show_batches(batches: Sequence[Batch]) -> None:
+    """The batches of one ingest and their sum; the known ones are only counted."""
+    new = [batch for batch in batches if not batch.already_known]
+    numbers = ("received", "accepted", "quarantined")
+    table = _table("batch", "state", *numbers, right=numbers)
+    for batch in new:
+        table.add_row(
+            _cell(batch.batch_name),
+            batch.state,
+            f"{batch.received_rows:,}",
+            f"{batch.accepted_rows:,}",
+            f"{batch.quarantined_rows:,}",
+        )
+    console = _console()
+    if new:
+        console.print(table)
+    received = sum(batch.received_rows for batch in new)
+    accepted = sum(batch.accepted_rows for batch in new)
+    quarantined = sum(batch.quarantined_rows for batch in new)
+    console.print(
+        f"{len(new)} new batches, {len(batches) - len(new)} known already:"
+        f" {accepted:,} accepted + {quarantined:,} quarantined = {received:,} received"
+    )
+
+
+def show_quarantine_list(entries: Sequence[Mapping[str, Any]]) -> None:
+    """One line a batch that has rows aside, then its causes."""
+    console = _console()
+    if not entries:
+        console.print("Nothing stands in quarantine.")
+        return
+    numbers = ("rows aside", "share")
+    table = _table("batch", "state", *numbers, "since", "first cause", right=numbers)
+    for entry in entries:
+        causes = entry["causes"]
+        table.add_row(
+            _cell(entry["batch_name"]),
+            str(entry["state"]),
+            f"{entry['quarantined_rows']:,}",
+            _share(entry["quarantined_share"]),
+            str(entry["since"])[:16],
+            _cell(causes[0] if causes else ""),
+        )
+    console.print(table)
+    console.print("Look at one: holdfast -d NAME quarantine show BATCH")
+
+
+def show_quarantine_batch(shown: Mapping[str, Any]) -> None:
+    """One batch: its failed rules with counts and limits, and masked sample rows."""
+    console = _console()
+    console.print(
+        f"batch {shown['batch_name']} ({shown['state']}): {shown['quarantined_rows']:,} of"
+        f" {shown['received_rows']:,} rows aside since {str(shown['since'])[:16]}",
+        markup=False,
+    )
+    for cause in shown["causes"]:
+        console.print(f"  {cause}", markup=False)
+    failed = [rule for rule in shown["rules"] if not rule["passed"]]
+    if failed:
+        numbers = ("failed", "share")
+        table = _table("rule", "column", "severity", *numbers, "limit", "observed", right=numbers)
+        for rule in failed:
+            table.add_row(
+                _cell(rule["rule"]),
+                _cell(rule["column"]),
+                rule["severity"],
+                f"{rule['failed_rows']:,}",
+                _share(rule["failed_share"]),
+                _cell(rule["limit"]),
+                _cell(rule["observed"]),
+            )
+        console.print(table)
+    if shown["rows"]:
+        table = _table("line", "rule", "raw line, personal fields masked", right=("line",))
+        for row in shown["rows"]:
+            table.add_row(str(row["row_number"]), _cell(row["rule"]), _cell(row["line"]))
+        console.print(table)
+        console.print(f"{len(shown['rows'])} of {shown['rows_total']:,} rows shown")
+
+
+def show_settings(markdown: str) -> None:
+    """The configuration reference."""
+    print(markdown)  # noqa: T201  (a document, meant for a file or a pager)
