@@ -20,6 +20,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import ConfigurationError, UsageError, suggest
+from tasks.populations import SimulationSettings
 from tasks.sources import IntakeSettings
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -407,10 +408,6 @@ class TrackingSettings(Section):
     )
 
 
-class SimulationSettings(Section):
-    """Customers with known truth."""
-
-
 class ServicesSettings(Section):
     """The servers that `holdfast up` starts, all on loopback."""
 
@@ -595,15 +592,15 @@ def _explain(
 ) -> ConfigurationError:
     first = error.errors()[0]
     trail = [str(part) for part in first["loc"]]
-    place: Any = overlay
-    for part in trail:
-        if isinstance(place, dict) and part in place:
-            place = place[part]
-        elif not isinstance(place, list):
-            place = None
-            break
-    in_overlay = place is not None or (trail and trail[0] not in origin)
-    path = overlay_path if in_overlay else origin.get(trail[0] if trail else "", overlay_path)
+    base_path = origin.get(trail[0] if trail else "", overlay_path)
+    base = {trail[0]: _read_yaml(base_path)} if base_path != overlay_path else {}
+    # Whichever file says more of the trail is the one to correct.
+    in_overlay, in_base = _walk_data(overlay, trail), _walk_data(base, trail)
+    path = base_path if len(in_base) > len(in_overlay) else overlay_path
+    found_trail = max(in_overlay, in_base, key=len)
+    if first["type"] == "missing":
+        found_trail = [*found_trail, trail[-1]]
+    trail = found_trail or trail
     where, key = ".".join(trail[:-1]), trail[-1] if trail else ""
     more = len(error.errors()) - 1
     also = f" ({more} more after it)" if more else ""
@@ -618,6 +615,20 @@ def _explain(
     return ConfigurationError(
         f"{_short(path)}: `{'.'.join(trail)}`: {first['msg']}.{also}", found=found
     )
+
+
+def _walk_data(data: Any, trail: list[str]) -> list[str]:
+    """The parts of the trail that are keys of the data; pydantic adds names of union members."""
+    kept = []
+    for part in trail:
+        if isinstance(data, dict) and part in data:
+            data = data[part]
+        elif isinstance(data, list) and part.isdigit() and int(part) < len(data):
+            data = data[int(part)]
+        else:
+            continue
+        kept.append(part)
+    return kept
 
 
 def _known_keys(trail: list[str]) -> set[str]:
