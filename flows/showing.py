@@ -121,3 +121,40 @@ def show_quarantine_batch(shown: Mapping[str, Any]) -> None:
 def show_settings(markdown: str) -> None:
     """The configuration reference."""
     print(markdown)  # noqa: T201  (a document, meant for a file or a pager)
+
+
+def show_standing(standing: Mapping[str, Any]) -> None:
+    """The same as `status --json`, for the eye."""
+    console = _console()
+    as_of = str(standing["as_of"])[:10] if standing["as_of"] else "no data yet"
+    console.print(
+        f"{standing['deployment']}, as of {as_of}, lake version {standing['snapshot_id']}"
+    )
+    numbers = ("batches", "received", "accepted", "quarantined")
+    table = _table("table", *numbers, right=numbers)
+    for name, counts in sorted(standing["batches"]["tables"].items()):
+        table.add_row(_cell(name), *(f"{counts[key]:,}" for key in numbers))
+    console.print(table)
+    for name in standing["batches"]["quarantined"]:
+        console.print(f"in quarantine: {name}", markup=False)
+    champion = standing["champion"]
+    if champion is None:
+        console.print("champion: none yet")
+    else:
+        console.print(
+            f"champion: {champion['name']} version {champion['version']} ({champion['kind']}"
+            f" {champion['candidate']}), {champion['age_days']:.1f} days old",
+            markup=False,
+        )
+        console.print(_metrics_table(champion["metrics"]))
+    decision = standing["last_decision"]
+    if decision is not None:
+        console.print(f"last decision: {decision['outcome']}: {decision['reason']}", markup=False)
+
+
+def _metrics_table(metrics: Mapping[str, Mapping[str, float]]) -> Table:
+    numbers = ("estimate", "low", "high")
+    table = _table("final test", *numbers, right=numbers)
+    for name, figure in metrics.items():
+        table.add_row(_cell(name), *(f"{figure[key]:,.4g}" for key in numbers))
+    return table
