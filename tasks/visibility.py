@@ -46,8 +46,7 @@ def supersessions(
         {"table": table},
     )
     return tuple(
-        Supersession(int(row["batch_number"]), row["superseded_at"].astimezone(UTC))
-        for row in rows
+        Supersession(int(row["batch_number"]), row["superseded_at"].astimezone(UTC)) for row in rows
     )
 
 
@@ -90,8 +89,7 @@ def visible_condition(
         numbers = ", ".join(str(int(item.batch_number)) for item in group)
         stamp = moment.astimezone(UTC).isoformat(sep=" ", timespec="microseconds")
         conditions.append(
-            f"not ({prefix}batch_number in ({numbers})"
-            f" and timestamptz '{stamp}' <= {known_by})"
+            f"not ({prefix}batch_number in ({numbers}) and timestamptz '{stamp}' <= {known_by})"
         )
     return " and ".join(conditions)
 
@@ -112,7 +110,8 @@ def table_fingerprint(lake: Connection, table: str, snapshot: Snapshot | int) ->
         f" from lake.ledger.batches {_version(snapshot)} group by batch_number),"
         f" line as (select md5(to_json({{{columns}, 'row_number': t.row_number,"
         " 'batch_name': b.batch_name, 'content_hash': b.content_hash})::varchar) as digest"
-        f" from (select * from {at_version(table, snapshot)}) t left join batch b using (batch_number))"
+        f" from (select * from {at_version(table, snapshot)}) t"
+        " left join batch b using (batch_number))"
         " select count(*) as line_count,"
         " coalesce(sum(('0x' || digest[1:15])::bigint), 0) as low,"
         " coalesce(sum(('0x' || digest[16:30])::bigint), 0) as high from line"

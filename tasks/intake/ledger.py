@@ -285,8 +285,7 @@ def show_quarantine(
     )
     total = int(lake.scalar(f"select count(*) {held}", values))
     sample = lake.rows(
-        f"select row_number, rule, reason, raw_line {held}"
-        " order by row_number, rule limit $count",
+        f"select row_number, rule, reason, raw_line {held} order by row_number, rule limit $count",
         values,
     )
     causes = _causes(lake, [batch.batch_number]).get(batch.batch_number, [])

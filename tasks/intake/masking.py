@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.contracts import CONTRACTS
+from tasks.intake.deliveries import is_whole_file
 from tasks.intake.lines import split_line
 from tasks.sources import Source
 
@@ -80,7 +81,12 @@ def read_header(raw_path: Path, source: Source) -> tuple[str, ...] | None:
 
 
 def find_delimiter(source: Source, header: Sequence[str]) -> str:
-    """The declared delimiter; without one a tab where the header has tabs and no comma."""
+    """The delimiter of a source's raw files: a comma in parts that we wrote ourselves.
+
+    Undeclared, it is a tab where the header has tabs and no comma.
+    """
+    if not is_whole_file(source):
+        return ","
     if source.text.delimiter:
         return source.text.delimiter
     return "\t" if any("\t" in name and "," not in name for name in header) else ","

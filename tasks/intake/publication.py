@@ -8,11 +8,9 @@ next run asks the ledger how far it came.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from tasks.contracts import CONTRACTS
@@ -21,7 +19,6 @@ from tasks.errors import DataRejected, InternalError
 from tasks.handles import Batch, RawBatch, RuleResult, StagedBatch, Verdict
 from tasks.intake.compaction import compact_tables
 from tasks.intake.ledger import (
-    SKEW_ALLOWANCE,
     SQL,
     append_batch,
     append_rule_results,
@@ -33,11 +30,15 @@ from tasks.intake.ledger import (
     record_state,
 )
 from tasks.intake.raw import hash_file, verify_raw
+from tasks.intake.refusals import record_conflict
 from tasks.intake.supersession import (
-    CONFLICT,
     Standing,
-    describe_conflict,
+    close_retried,
+    describe_commit,
+    digest_of,
     judge_delivery,
+    known_batch,
+    open_entry,
     retire_predecessors,
 )
 from tasks.warehouse import Connection, Lake, quote
@@ -56,20 +57,22 @@ def register_delivery(lake: Lake, raw: RawBatch, actor: str, *, supersede: bool 
     if standing.kind == "open" and standing.batch is not None:
         return standing.batch
     if standing.kind == "known":
-        return _known(standing)
+        return known_batch(standing)
     crash_point("register.before_lock")
     with lake.writer_lock(f"receive {raw.delivery.batch_name}"):
         standing = judge_delivery(lake, raw, supersede=supersede)
         if standing.kind == "known":
-            return _known(standing)
+            return known_batch(standing)
         if standing.kind == "conflict":
-            raise _record_conflict(lake, raw, standing, actor)
+            raise record_conflict(lake, raw, standing, actor)
         if standing.batch is not None:
             return standing.batch
         number = next_batch_number(lake)
         recorded_at, _ = ledger_time(lake)
         crash_point("register.before_commit")
-        with lake.publish(actor, f"receive {raw.delivery.batch_name}", _extra(number, raw)):
+        with lake.publish(
+            actor, f"receive {raw.delivery.batch_name}", describe_commit(number, raw)
+        ):
             append_batch(
                 lake, raw, "received", batch_number=number, recorded_at=recorded_at, actor=actor
             )
@@ -86,7 +89,7 @@ def mark_staged(lake: Lake, staged: StagedBatch, actor: str) -> None:
         if batch is None or batch.state != "received":
             return
         crash_point("stage.before_commit")
-        extra = _extra(batch.batch_number, staged.raw)
+        extra = describe_commit(batch.batch_number, staged.raw)
         with lake.publish(actor, f"stage {staged.batch_name}", extra):
             record_state(lake, batch, "staged", actor=actor)
         crash_point("stage.after_commit")
@@ -108,9 +111,9 @@ def publish(
     with lake.writer_lock(f"publish {staged.batch_name}"):
         standing = judge_delivery(lake, staged.raw, supersede=supersede)
         if standing.kind == "known":
-            return _known(standing)
+            return known_batch(standing)
         if standing.kind == "conflict":
-            raise _record_conflict(lake, staged.raw, standing, actor, staged)
+            raise record_conflict(lake, staged.raw, standing, actor, staged)
         _check_files(staged)
         crash_point("publish.before_begin")
         if verdict.outcome == "accepted":
@@ -123,75 +126,11 @@ def publish(
     return batch
 
 
-def record_rejection(
-    lake: Lake,
-    raw: RawBatch,
-    *,
-    code: str,
-    reason: str,
-    lines: Sequence[tuple[int, str, str | None]] = (),
-    actor: str,
-    supersede: bool = False,
-) -> Batch:
-    """Record a delivery that could not even be read; its raw bytes stay where they are.
-
-    `lines` are (line number, reason, raw line) of the lines that were named; they are examples,
-    so the batch counts as many received and quarantined rows as it names. The same rejection of
-    the same content is recorded once.
-    """
-    digest = _digest([code, reason])
-    with lake.writer_lock(f"reject {raw.delivery.batch_name}"):
-        standing = judge_delivery(lake, raw, supersede=supersede)
-        if standing.kind == "known":
-            return _known(standing)
-        retried = standing.retried
-        if retried is not None and retried.report.get("digest") == digest:
-            return replace(retried, already_known=True)
-        number, recorded_at, report = _open_entry(lake, standing, ())
-        report |= {"digest": digest, "rejection": {"code": code, "reason": reason}}
-        crash_point("reject.before_begin")
-        with lake.publish(actor, f"reject {raw.delivery.batch_name}", _extra(number, raw)):
-            _append_lines(lake, number, code, lines, recorded_at)
-            count = len({number for number, _, _ in lines})
-            append_batch(
-                lake,
-                raw,
-                "quarantined",
-                batch_number=number,
-                recorded_at=recorded_at,
-                actor=actor,
-                received_rows=count,
-                quarantined_rows=count,
-                report=report,
-            )
-            _close_retried(lake, standing, number, recorded_at, actor)
-            crash_point("reject.before_commit")
-        crash_point("reject.after_commit")
-        return read_batch(lake, number)
-
-
-def describe_stop(batch: Batch, deployment: str) -> DataRejected:
-    """The refusal of a stopped or unreadable batch (exit 65), causes and next command in it."""
-    causes = batch.report.get("causes") or []
-    rejection = batch.report.get("rejection")
-    if isinstance(rejection, Mapping):
-        what = f"batch {batch.batch_name} refused: {rejection.get('code', 'REJECTED')}"
-        causes = [str(rejection.get("reason", ""))]
-    else:
-        judged = batch.report.get("rules")
-        what = f"batch {batch.batch_name} quarantined: {len(causes)} of {judged} rules failed"
-    return DataRejected(
-        what,
-        found="\n  ".join(str(cause) for cause in causes),
-        next_step=f"holdfast -d {deployment} quarantine show {batch.batch_name}",
-    )
-
-
 def _accept(
     lake: Lake, staged: StagedBatch, verdict: Verdict, standing: Standing, actor: str
 ) -> Batch:
     raw = staged.raw
-    number, published_at, report = _open_entry(lake, standing, verdict.notes + staged.notes)
+    number, published_at, report = open_entry(lake, standing, verdict.notes + staged.notes)
     # A correction is known from its publishing on, whatever its source declares: before that
     # moment the rows that it replaces were what one could know.
     declared = staged.known_basis == "declared" and standing.replaces is None
@@ -202,7 +141,7 @@ def _accept(
     }
     values = _values(staged, verdict, number, published_at)
     names = _names(staged, verdict, declared=declared)
-    with lake.publish(actor, f"publish {staged.batch_name}", _extra(number, raw)):
+    with lake.publish(actor, f"publish {staged.batch_name}", describe_commit(number, raw)):
         crash_point("publish.after_begin")
         lake.run(SQL / "publish_rows.sql", values, names=names)
         crash_point("publish.after_rows")
@@ -243,7 +182,7 @@ def _accept(
 def _stop(
     lake: Lake, staged: StagedBatch, verdict: Verdict, standing: Standing, actor: str
 ) -> Batch:
-    digest = _digest(
+    digest = digest_of(
         [
             [r.rule, r.column, r.severity, r.failed_rows, r.checked_rows, r.limit, r.observed]
             for r in verdict.results
@@ -252,7 +191,7 @@ def _stop(
     )
     if standing.retried is not None and standing.retried.report.get("digest") == digest:
         return replace(standing.retried, already_known=True)
-    number, recorded_at, report = _open_entry(lake, standing, verdict.notes + staged.notes)
+    number, recorded_at, report = open_entry(lake, standing, verdict.notes + staged.notes)
     causes = _causes(verdict.results)
     report |= {"rules": len(verdict.results), "causes": causes, "digest": digest}
     values = _values(staged, verdict, number, recorded_at)
@@ -262,7 +201,7 @@ def _stop(
         "rule": stopping[0].rule if stopping else "batch",
         "reason": "the whole batch was stopped",
     }
-    with lake.publish(actor, f"set aside {staged.batch_name}", _extra(number, staged.raw)):
+    with lake.publish(actor, f"set aside {staged.batch_name}", describe_commit(number, staged.raw)):
         crash_point("publish.after_begin")
         _append_rejects(lake, verdict, values)
         lake.run(SQL / "quarantine_rest.sql", values, names=names)
@@ -282,74 +221,9 @@ def _stop(
             declared_lag_days=staged.declared_lag_days,
             report=report,
         )
-        _close_retried(lake, standing, number, recorded_at, actor)
+        close_retried(lake, standing, number, recorded_at, actor)
         crash_point("publish.before_commit")
     return read_batch(lake, number)
-
-
-def _record_conflict(
-    lake: Lake, raw: RawBatch, standing: Standing, actor: str, staged: StagedBatch | None = None
-) -> DataRejected:
-    accepted = standing.replaces
-    if accepted is None:
-        raise InternalError("A conflict without the batch it is with.")
-    digest = _digest([CONFLICT, accepted.batch_number])
-    refusal = describe_conflict(raw, accepted)
-    if standing.retried is not None and standing.retried.report.get("digest") == digest:
-        return refusal
-    number, recorded_at, report = _open_entry(lake, standing, staged.notes if staged else ())
-    report |= {
-        "digest": digest,
-        "rejection": {"code": CONFLICT, "reason": f"{refusal.what} {refusal.found}"},
-    }
-    crash_point("conflict.before_commit")
-    with lake.publish(actor, f"refuse {raw.delivery.batch_name}", _extra(number, raw)):
-        append_batch(
-            lake,
-            raw,
-            "quarantined",
-            batch_number=number,
-            recorded_at=recorded_at,
-            actor=actor,
-            report=report,
-        )
-        _close_retried(lake, standing, number, recorded_at, actor)
-    crash_point("conflict.after_commit")
-    return refusal
-
-
-def _known(standing: Standing) -> Batch:
-    if standing.batch is None:
-        raise InternalError("A known delivery without its batch.")
-    return replace(standing.batch, already_known=True)
-
-
-def _open_entry(
-    lake: Lake, standing: Standing, notes: Sequence[str]
-) -> tuple[int, datetime, dict[str, Any]]:
-    """Number, time and first report of what is about to be recorded."""
-    resumed = standing.resumed
-    number = resumed.batch_number if resumed is not None else next_batch_number(lake)
-    recorded_at, lag = ledger_time(lake)
-    report: dict[str, Any] = {"notes": list(notes)}
-    if lag > SKEW_ALLOWANCE:
-        report["clock_behind_seconds"] = lag / timedelta(seconds=1)
-    return number, recorded_at, report
-
-
-def _close_retried(
-    lake: Lake, standing: Standing, number: int, recorded_at: datetime, actor: str
-) -> None:
-    """A try that ended anew, and differently, replaces the quarantined one of that content."""
-    if standing.retried is not None:
-        record_state(
-            lake,
-            standing.retried,
-            "replayed",
-            actor=actor,
-            recorded_at=recorded_at,
-            report={"replayed_by": number},
-        )
 
 
 def _check_counts(staged: StagedBatch, verdict: Verdict) -> None:
@@ -382,9 +256,7 @@ def _check_files(staged: StagedBatch) -> None:
         )
 
 
-def _values(
-    staged: StagedBatch, verdict: Verdict, number: int, moment: datetime
-) -> dict[str, Any]:
+def _values(staged: StagedBatch, verdict: Verdict, number: int, moment: datetime) -> dict[str, Any]:
     return {
         "staged": str(staged.staged_path),
         "rejects": str(verdict.rejects_path) if verdict.rejects_path else None,
@@ -415,30 +287,6 @@ def _names(staged: StagedBatch, verdict: Verdict, *, declared: bool) -> dict[str
 def _append_rejects(lake: Lake, verdict: Verdict, values: Mapping[str, Any]) -> None:
     if verdict.rejects_path:
         lake.run(SQL / "quarantine_rejects.sql", values)
-
-
-def _append_lines(
-    lake: Lake,
-    number: int,
-    code: str,
-    lines: Sequence[tuple[int, str, str | None]],
-    recorded_at: datetime,
-) -> None:
-    for row_number, reason, raw_line in lines:
-        lake.execute(
-            "insert into lake.ledger.quarantine by name select"
-            " $batch_number::integer as batch_number, $row_number::bigint as row_number,"
-            " $rule::varchar as rule, $reason::varchar as reason,"
-            " $raw_line::varchar as raw_line, $recorded_at::timestamptz as recorded_at",
-            {
-                "batch_number": number,
-                "row_number": row_number,
-                "rule": code,
-                "reason": reason,
-                "raw_line": raw_line,
-                "recorded_at": recorded_at,
-            },
-        )
 
 
 def _append_statistics(lake: Lake, staged: StagedBatch, verdict: Verdict, number: int) -> None:
@@ -511,16 +359,3 @@ def _causes(results: Sequence[RuleResult]) -> list[str]:
         for result in results
         if not result.passed and result.severity != "warn"
     ]
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, default=str).encode()).hexdigest()
-
-
-def _extra(number: int, raw: RawBatch) -> dict[str, Any]:
-    """What the commit message carries, so that the lake can be asked which batch it was."""
-    return {
-        "batch_number": number,
-        "batch_name": raw.delivery.batch_name,
-        "content_hash": raw.content_hash,
-    }

@@ -1,32 +1,37 @@
 """The steps of intake, as a flow calls them: discover, stage, (validate,) publish.
 
-    for delivery in discover_deliveries(settings):
-        staged = stage_delivery(lake, delivery, settings, actor, supersede)
-        if isinstance(staged, Batch):   # known already, nothing to do
-            continue
-        verdict = validation.validate(...)
-        batch = publish_batch(lake, staged, verdict, actor, supersede)
-        if batch.state == "quarantined":
-            raise describe_stop(batch, lake.deployment)
+recover_intake(lake, settings)
+for delivery in discover_deliveries(settings):
+    staged = stage_delivery(lake, delivery, settings, actor, supersede)
+    if isinstance(staged, Batch):   # known already, nothing to do
+        continue
+    verdict = validation.validate(...)
+    batch = publish_batch(lake, staged, verdict, actor, supersede)
+    if batch.state == "quarantined":
+        raise describe_stop(batch, lake.deployment)
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
+from tasks.contracts import CONTRACTS
 from tasks.handles import Batch, Delivery, RawBatch, StagedBatch, Verdict
 from tasks.intake.deliveries import discover
-from tasks.intake.ledger import count_batches, list_quarantine, show_quarantine
-from tasks.intake.publication import (
-    describe_stop,
-    mark_staged,
-    publish,
-    record_rejection,
-    register_delivery,
+from tasks.intake.ledger import (
+    UNFINISHED,
+    count_batches,
+    list_quarantine,
+    read_batches,
+    show_quarantine,
 )
-from tasks.intake.raw import hash_file, keep_raw
+from tasks.intake.publication import mark_staged, publish, register_delivery
+from tasks.intake.raw import find_source, hash_file, keep_raw, raw_path
 from tasks.intake.reading import stage
+from tasks.intake.refusals import describe_stop, record_rejection
 from tasks.intake.rejection import BatchRejected
+from tasks.intake.staging import clear_staging
 from tasks.orchestration import step
 from tasks.settings import Settings
 from tasks.warehouse import Lake
@@ -37,6 +42,7 @@ __all__ = [
     "discover_deliveries",
     "list_quarantine",
     "publish_batch",
+    "recover_intake",
     "reject_batch",
     "show_quarantine",
     "stage_delivery",
@@ -51,12 +57,17 @@ def _stage(
     Raises BatchRejected (65), after it is in the ledger, for a delivery that cannot be read, and
     DataRejected (65) for other content under an accepted name without `supersede`.
     """
-    raw = keep_raw(delivery, settings)
+    source = find_source(delivery.source, settings)
+    try:
+        raw = keep_raw(delivery, settings)
+    except BatchRejected as rejection:
+        _reject(lake, _unread(delivery, rejection, settings), rejection, actor, supersede)
+        raise
     batch = register_delivery(lake, raw, actor, supersede=supersede)
     if batch.already_known:
         return batch
     try:
-        staged = stage(raw, settings)
+        staged = stage(raw, source, CONTRACTS[source.table], settings)
     except BatchRejected as rejection:
         _reject(lake, raw, rejection, actor, supersede)
         raise
@@ -64,6 +75,13 @@ def _stage(
         staged = replace(staged, staged_hash=hash_file(staged.staged_path)[0])
     mark_staged(lake, staged, actor)
     return staged
+
+
+def _unread(delivery: Delivery, rejection: BatchRejected, settings: Settings) -> RawBatch:
+    """Stands for bytes that were refused before we kept them: known by what was wrong."""
+    named = f"unread {delivery.batch_name} {rejection.code} {rejection.problem}"
+    digest = hashlib.sha256(named.encode()).hexdigest()
+    return RawBatch(delivery, digest, raw_path(digest, settings), 0)
 
 
 def _reject(
@@ -88,6 +106,16 @@ def _publish(
     return publish(lake, staged, verdict, actor, supersede=supersede)
 
 
+def _recover(lake: Lake, settings: Settings) -> list[Batch]:
+    """Clear what killed runs left aside; gives the batches that never ended.
+
+    Those need nothing special: their deliveries are found again, and go on under their numbers.
+    """
+    clear_staging(lake, settings)
+    return read_batches(lake, states=UNFINISHED)
+
+
+recover_intake = step(_recover, name="recover intake")
 discover_deliveries = step(discover, name="discover deliveries", retries=2)
 stage_delivery = step(_stage, name="stage delivery", retries=2)
 publish_batch = step(_publish, name="publish batch", retries=2)

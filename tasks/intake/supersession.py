@@ -7,13 +7,24 @@ refused until somebody says that it supersedes the first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
-from tasks.errors import DataRejected
+from tasks.errors import DataRejected, InternalError
 from tasks.handles import Batch, RawBatch
-from tasks.intake.ledger import UNFINISHED, find_batch, read_batches, record_state
+from tasks.intake.ledger import (
+    SKEW_ALLOWANCE,
+    UNFINISHED,
+    find_batch,
+    ledger_time,
+    next_batch_number,
+    read_batches,
+    record_state,
+)
 from tasks.warehouse import Lake
 
 CONFLICT = "CONFLICT"
@@ -129,3 +140,52 @@ def retire_predecessors(
                 recorded_at=recorded_at,
                 report={"abandoned": True, "replaced_by": batch_number},
             )
+
+
+def known_batch(standing: Standing) -> Batch:
+    """The batch of a delivery that needs nothing more, marked as such."""
+    if standing.batch is None:
+        raise InternalError("A known delivery without its batch.")
+    return replace(standing.batch, already_known=True)
+
+
+def open_entry(
+    lake: Lake, standing: Standing, notes: Sequence[str]
+) -> tuple[int, datetime, dict[str, Any]]:
+    """Number, time and first report of what is about to be recorded."""
+    resumed = standing.resumed
+    number = resumed.batch_number if resumed is not None else next_batch_number(lake)
+    recorded_at, lag = ledger_time(lake)
+    report: dict[str, Any] = {"notes": list(notes)}
+    if lag > SKEW_ALLOWANCE:
+        report["clock_behind_seconds"] = lag / timedelta(seconds=1)
+    return number, recorded_at, report
+
+
+def close_retried(
+    lake: Lake, standing: Standing, number: int, recorded_at: datetime, actor: str
+) -> None:
+    """A try that ended anew, and differently, replaces the quarantined one of that content."""
+    if standing.retried is not None:
+        record_state(
+            lake,
+            standing.retried,
+            "replayed",
+            actor=actor,
+            recorded_at=recorded_at,
+            report={"replayed_by": number},
+        )
+
+
+def describe_commit(number: int, raw: RawBatch) -> dict[str, Any]:
+    """What the commit message carries, so that the lake can be asked which batch it was."""
+    return {
+        "batch_number": number,
+        "batch_name": raw.delivery.batch_name,
+        "content_hash": raw.content_hash,
+    }
+
+
+def digest_of(value: object) -> str:
+    """A hash of causes, to tell whether a delivery was refused for the same ones before."""
+    return hashlib.sha256(json.dumps(value, default=str).encode()).hexdigest()

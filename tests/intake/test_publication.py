@@ -10,14 +10,9 @@ import pytest
 from tasks.errors import DataRejected, InternalError, StoredDataCorrupt
 from tasks.handles import Statistic
 from tasks.intake.ledger import find_batch, read_batches
-from tasks.intake.publication import (
-    describe_stop,
-    mark_staged,
-    publish,
-    record_rejection,
-    register_delivery,
-)
+from tasks.intake.publication import mark_staged, publish, register_delivery
 from tasks.intake.raw import hash_file
+from tasks.intake.refusals import describe_stop, record_rejection
 from tasks.warehouse import Lake
 from tests.intake.builders import judge, make_raw, make_staged, order
 
@@ -41,11 +36,12 @@ def test_accepted_and_quarantined_rows_make_up_the_received_ones(
     batch = publish(lake, staged, judge(staged, refused=[3]), "test")
 
     assert (batch.received_rows, batch.accepted_rows, batch.quarantined_rows) == (3, 2, 1)
-    assert batch.state == "accepted" and batch.published_at == batch.recorded_at
+    assert batch.state == "accepted"
+    assert batch.published_at == batch.recorded_at
     assert facts(lake) == [("bob", 1, 2), ("cat", 1, 4)]
-    assert lake.rows(
-        "select row_number, rule, reason from lake.ledger.quarantine"
-    ) == [{"row_number": 3, "rule": "positive", "reason": "quantity is 0"}]
+    assert lake.rows("select row_number, rule, reason from lake.ledger.quarantine") == [
+        {"row_number": 3, "rule": "positive", "reason": "quantity is 0"}
+    ]
     states = lake.rows("select state from lake.ledger.batches order by recorded_at")
     assert [row["state"] for row in states] == ["received", "staged", "accepted"]
 
@@ -79,7 +75,8 @@ def test_the_same_content_again_changes_nothing(lake: Lake, tmp_path: Path) -> N
     assert register_delivery(lake, staged.raw, "test").already_known
     again = publish(lake, staged, judge(staged), "test")
 
-    assert again.already_known and again.batch_number == 1
+    assert again.already_known
+    assert again.batch_number == 1
     assert lake.snapshot().snapshot_id == before
 
 
@@ -113,7 +110,8 @@ def test_a_stopped_batch_stands_aside_whole(lake: Lake, tmp_path: Path) -> None:
         (3, "positive"),
         (4, "volume"),
     ]
-    assert held[0]["raw_line"] is None and held[1]["raw_line"].startswith("bob,")
+    assert held[0]["raw_line"] is None
+    assert held[1]["raw_line"].startswith("bob,")
     refusal = describe_stop(batch, "shop")
     assert refusal.exit_code == 65
     assert "orders/2011-10 quarantined: 2 of 2 rules failed" in str(refusal)
@@ -128,7 +126,8 @@ def test_stopped_again_for_the_same_causes_adds_nothing(lake: Lake, tmp_path: Pa
 
     again = publish(lake, staged, judge(staged, stop=True), "test")
 
-    assert again.state == "quarantined" and again.already_known
+    assert again.state == "quarantined"
+    assert again.already_known
     assert lake.snapshot().snapshot_id == before
 
 
@@ -140,7 +139,8 @@ def test_a_stopped_batch_that_passes_later_is_published_and_the_try_is_closed(
     publish(lake, staged, judge(staged, stop=True, failed=0), "test")
     batch = publish(lake, staged, judge(staged), "test")
 
-    assert batch.state == "accepted" and batch.batch_number == 3
+    assert batch.state == "accepted"
+    assert batch.batch_number == 3
     assert [b.state for b in read_batches(lake)] == ["replayed", "replayed", "accepted"]
     assert facts(lake) == [("ann", 3, 2)]
 
@@ -171,7 +171,8 @@ def test_counts_that_differ_from_the_verdict_stop_everything(lake: Lake, tmp_pat
     missing = make_staged(tmp_path, [order("ann", currency=None)])
     with pytest.raises(InternalError, match="1 rows lack a required value"):
         publish(lake, missing, judge(missing), "test")
-    assert facts(lake) == [] and read_batches(lake) == []
+    assert facts(lake) == []
+    assert read_batches(lake) == []
 
 
 def test_an_unreadable_delivery_is_recorded_once(lake: Lake, tmp_path: Path) -> None:
@@ -203,4 +204,5 @@ def test_what_was_received_and_never_ended_goes_on_under_its_number(
     assert (first.batch_number, again.batch_number) == (1, 1)
     assert publish(lake, staged, judge(staged), "test").batch_number == 1
     found = find_batch(lake, batch_name="orders/2011-11")
-    assert found is not None and found.state == "received"
+    assert found is not None
+    assert found.state == "received"

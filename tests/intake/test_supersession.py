@@ -14,7 +14,8 @@ import pytest
 from tasks.errors import DataRejected
 from tasks.handles import StagedBatch
 from tasks.intake.ledger import find_batch, read_batches
-from tasks.intake.publication import publish, record_rejection, register_delivery
+from tasks.intake.publication import publish, register_delivery
+from tasks.intake.refusals import record_rejection
 from tasks.settings import Settings
 from tasks.visibility import supersessions, visible
 from tasks.warehouse import Lake, open_lake
@@ -39,7 +40,8 @@ def test_other_content_under_an_accepted_name_is_refused_and_recorded_once(
     for _ in range(2):
         with pytest.raises(DataRejected, match="published with other content") as refusal:
             register_delivery(lake, other.raw, "test")
-        assert refusal.value.exit_code == 65 and "--supersede" in str(refusal.value)
+        assert refusal.value.exit_code == 65
+        assert "--supersede" in str(refusal.value)
         with pytest.raises(DataRejected, match="published with other content"):
             publish(lake, other, judge(other), "test")
 
@@ -47,7 +49,8 @@ def test_other_content_under_an_accepted_name_is_refused_and_recorded_once(
     states = [(b.batch_number, b.state) for b in read_batches(lake)]
     assert states == [(1, "accepted"), (2, "quarantined")]
     refused = find_batch(lake, batch_name="orders/2011-10", states=("quarantined",))
-    assert refused is not None and refused.report["rejection"]["code"] == "CONFLICT"
+    assert refused is not None
+    assert refused.report["rejection"]["code"] == "CONFLICT"
 
 
 def test_a_correction_is_seen_from_its_publishing_on_and_not_before(
@@ -60,15 +63,14 @@ def test_a_correction_is_seen_from_its_publishing_on_and_not_before(
         register_delivery(lake, corrected.raw, "test")
     new = publish(lake, corrected, judge(corrected), "test", supersede=True)
 
-    assert old.published_at is not None and new.published_at is not None
+    assert old.published_at is not None
+    assert new.published_at is not None
     assert seen(lake, old.published_at) == ["ann", "old"]
     assert seen(lake, new.published_at - timedelta(microseconds=1)) == ["ann", "old"]
     assert seen(lake, new.published_at) == ["ann", "new"]
     states = {b.batch_number: b.state for b in read_batches(lake)}
     assert states == {1: "superseded", 2: "replayed", 3: "accepted"}
-    row = lake.one(
-        "select supersedes_batch_number from lake.ledger.batches where batch_number = 3"
-    )
+    row = lake.one("select supersedes_batch_number from lake.ledger.batches where batch_number = 3")
     assert row["supersedes_batch_number"] == 1
 
 
@@ -89,12 +91,14 @@ def test_a_replayed_old_content_never_rolls_the_state_back(lake: Lake, tmp_path:
 
     again = publish(lake, first, judge(first), "test")
 
-    assert again.already_known and again.state == "superseded"
+    assert again.already_known
+    assert again.state == "superseded"
     assert seen(lake, lake.snapshot().taken_at + timedelta(days=1)) == ["new"]
     # Asked for by name it comes back, as a correction of its own.
     third = publish(lake, first, judge(first), "test", supersede=True)
     assert third.batch_number == 3
-    assert third.published_at is not None and seen(lake, third.published_at) == ["old"]
+    assert third.published_at is not None
+    assert seen(lake, third.published_at) == ["old"]
 
 
 def test_a_stopped_correction_leaves_the_first_in_place(lake: Lake, tmp_path: Path) -> None:

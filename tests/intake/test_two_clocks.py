@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import InternalError
-from tasks.intake import ledger, publication
+from tasks.intake import ledger, supersession
 from tasks.intake.compaction import compact_tables, count_files
 from tasks.intake.publication import publish
 from tasks.visibility import (
@@ -44,9 +44,7 @@ def test_declared_rows_are_known_from_their_declared_time_but_never_after_publis
     rows = [order("ann", 3), order("bob", 9), order("cat", 12)]
     lag = timedelta(days=2)
     declared = [rows[0]["ordered_at"] + lag, rows[1]["ordered_at"] + lag, None]
-    staged = make_staged(
-        tmp_path, rows, known_basis="declared", received_at=declared, lag_days=2.0
-    )
+    staged = make_staged(tmp_path, rows, known_basis="declared", received_at=declared, lag_days=2.0)
     batch = publish(lake, staged, judge(staged), "test")
 
     received = lake.rows("select customer_id, received_at from lake.main.orders order by 1")
@@ -93,8 +91,10 @@ def test_rows_that_happen_or_arrive_later_change_nothing_seen_before(
 
     def batch(name: str, *, after: datetime | None = None) -> None:
         days = [draw.randint(1, 28) for _ in range(draw.randint(1, 80))]
-        rows = [order(f"c{draw.randint(1, 9)}", day, order_id=f"{name}-{n}")
-                for n, day in enumerate(days)]
+        rows = [
+            order(f"c{draw.randint(1, 9)}", day, order_id=f"{name}-{n}")
+            for n, day in enumerate(days)
+        ]
         known = None
         if draw.random() < 0.6:
             earliest = after or OCTOBER
@@ -133,7 +133,8 @@ def test_rows_that_happen_or_arrive_later_change_nothing_seen_before(
         publish(lake, late, judge(late), "test")
 
     observed_later = [r for r in look(lake, as_of, past) if r not in then[0]]
-    assert observed_later == [] and look(lake, as_of, past) == then[0]
+    assert observed_later == []
+    assert look(lake, as_of, past) == then[0]
     assert all(row in look(lake, as_of, now) for row in then[1])
     assert table_fingerprint(lake, "orders", version) == digest
     compact_tables(lake, force=True)
@@ -181,10 +182,11 @@ def test_a_clock_set_back_does_not_publish_into_the_past(
     one = publish(lake, first, judge(first), "test")
     real = ledger.ledger_time
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    monkeypatch.setattr(publication, "ledger_time", lambda lake: real(lake, yesterday))
+    monkeypatch.setattr(supersession, "ledger_time", lambda lake: real(lake, yesterday))
     second = make_staged(tmp_path, [order("bob")], "orders/2011-11")
     two = publish(lake, second, judge(second), "test")
-    assert one.published_at is not None and two.published_at is not None
+    assert one.published_at is not None
+    assert two.published_at is not None
     assert two.published_at > one.published_at
     assert two.report["clock_behind_seconds"] == pytest.approx(86_400, abs=60)
 
@@ -225,7 +227,7 @@ def test_visibility_without_supersession_is_one_comparison() -> None:
     assert visible_condition(
         [Supersession(7, moment), Supersession(3, moment)], known_by="c.known_by", alias="o"
     ) == (
-        "\"o\".received_at <= c.known_by and not (\"o\".batch_number in (3, 7)"
+        '"o".received_at <= c.known_by and not ("o".batch_number in (3, 7)'
         " and timestamptz '2011-10-03 01:02:03.000004+00:00' <= c.known_by)"
     )
     with pytest.raises(InternalError, match="not a canonical table"):

@@ -1,0 +1,146 @@
+"""Deliveries of which nothing is published: unreadable, in conflict, or stopped.
+
+Each is recorded once with what is wrong; delivered again unchanged, it adds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from tasks.crash import crash_point
+from tasks.errors import DataRejected, InternalError
+from tasks.handles import Batch, RawBatch, StagedBatch
+from tasks.intake.ledger import append_batch, read_batch
+from tasks.intake.supersession import (
+    CONFLICT,
+    Standing,
+    close_retried,
+    describe_commit,
+    describe_conflict,
+    digest_of,
+    judge_delivery,
+    known_batch,
+    open_entry,
+)
+from tasks.warehouse import Lake
+
+
+def record_rejection(
+    lake: Lake,
+    raw: RawBatch,
+    *,
+    code: str,
+    reason: str,
+    lines: Sequence[tuple[int, str, str | None]] = (),
+    actor: str,
+    supersede: bool = False,
+) -> Batch:
+    """Record a delivery that could not even be read; its raw bytes stay where they are.
+
+    `lines` are (line number, reason, raw line) of the lines that were named; they are examples,
+    so the batch counts as many received and quarantined rows as it names. The same rejection of
+    the same content is recorded once.
+    """
+    digest = digest_of([code, reason])
+    with lake.writer_lock(f"reject {raw.delivery.batch_name}"):
+        standing = judge_delivery(lake, raw, supersede=supersede)
+        if standing.kind == "known":
+            return known_batch(standing)
+        retried = standing.retried
+        if retried is not None and retried.report.get("digest") == digest:
+            return replace(retried, already_known=True)
+        number, recorded_at, report = open_entry(lake, standing, ())
+        report |= {"digest": digest, "rejection": {"code": code, "reason": reason}}
+        crash_point("reject.before_begin")
+        with lake.publish(actor, f"reject {raw.delivery.batch_name}", describe_commit(number, raw)):
+            _append_lines(lake, number, code, lines, recorded_at)
+            count = len({number for number, _, _ in lines})
+            append_batch(
+                lake,
+                raw,
+                "quarantined",
+                batch_number=number,
+                recorded_at=recorded_at,
+                actor=actor,
+                received_rows=count,
+                quarantined_rows=count,
+                report=report,
+            )
+            close_retried(lake, standing, number, recorded_at, actor)
+            crash_point("reject.before_commit")
+        crash_point("reject.after_commit")
+        return read_batch(lake, number)
+
+
+def record_conflict(
+    lake: Lake, raw: RawBatch, standing: Standing, actor: str, staged: StagedBatch | None = None
+) -> DataRejected:
+    accepted = standing.replaces
+    if accepted is None:
+        raise InternalError("A conflict without the batch it is with.")
+    digest = digest_of([CONFLICT, accepted.batch_number])
+    refusal = describe_conflict(raw, accepted)
+    if standing.retried is not None and standing.retried.report.get("digest") == digest:
+        return refusal
+    number, recorded_at, report = open_entry(lake, standing, staged.notes if staged else ())
+    report |= {
+        "digest": digest,
+        "rejection": {"code": CONFLICT, "reason": f"{refusal.what} {refusal.found}"},
+    }
+    crash_point("conflict.before_commit")
+    with lake.publish(actor, f"refuse {raw.delivery.batch_name}", describe_commit(number, raw)):
+        append_batch(
+            lake,
+            raw,
+            "quarantined",
+            batch_number=number,
+            recorded_at=recorded_at,
+            actor=actor,
+            report=report,
+        )
+        close_retried(lake, standing, number, recorded_at, actor)
+    crash_point("conflict.after_commit")
+    return refusal
+
+
+def describe_stop(batch: Batch, deployment: str) -> DataRejected:
+    """The refusal of a stopped or unreadable batch (exit 65), causes and next command in it."""
+    causes = batch.report.get("causes") or []
+    rejection = batch.report.get("rejection")
+    if isinstance(rejection, Mapping):
+        what = f"batch {batch.batch_name} refused: {rejection.get('code', 'REJECTED')}"
+        causes = [str(rejection.get("reason", ""))]
+    else:
+        judged = batch.report.get("rules")
+        what = f"batch {batch.batch_name} quarantined: {len(causes)} of {judged} rules failed"
+    return DataRejected(
+        what,
+        found="\n  ".join(str(cause) for cause in causes),
+        next_step=f"holdfast -d {deployment} quarantine show {batch.batch_name}",
+    )
+
+
+def _append_lines(
+    lake: Lake,
+    number: int,
+    code: str,
+    lines: Sequence[tuple[int, str, str | None]],
+    recorded_at: datetime,
+) -> None:
+    for row_number, reason, raw_line in lines:
+        lake.execute(
+            "insert into lake.ledger.quarantine by name select"
+            " $batch_number::integer as batch_number, $row_number::bigint as row_number,"
+            " $rule::varchar as rule, $reason::varchar as reason,"
+            " $raw_line::varchar as raw_line, $recorded_at::timestamptz as recorded_at",
+            {
+                "batch_number": number,
+                "row_number": row_number,
+                "rule": code,
+                "reason": reason,
+                "raw_line": raw_line,
+                "recorded_at": recorded_at,
+            },
+        )

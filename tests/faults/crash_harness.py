@@ -1,0 +1,253 @@
+"""A process that ingests, is killed, and is started again; and what it must leave behind.
+
+The child goes through everything intake does: a batch with refused rows, an unreadable one, a
+stopped one, a conflict, a correction, and enough files to be merged. It may be killed anywhere,
+by name (HOLDFAST_CRASH_AT) or by time; started again until it ends by itself, it must have left
+the same lake as a run that nobody disturbed.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import re
+import signal
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import DataRejected
+from tasks.handles import Batch, StagedBatch, Verdict
+from tasks.intake import steps
+from tasks.intake.rejection import BatchRejected
+from tasks.settings import PROJECT, Settings
+from tasks.visibility import table_fingerprint
+from tasks.warehouse import close_lakes, open_lake, scratch
+from tests.intake.builders import judge
+
+HEADER = "id,customer,time,quantity,amount"
+MAXIMUM_STARTS = 50
+
+
+def source_of(folder: Path) -> dict[str, Any]:
+    """The `intake` section of the deployment under test."""
+    return {
+        "sources": {
+            "shop": {
+                "kind": "files",
+                "table": "orders",
+                "folder": str(folder),
+                "pattern": "*.csv",
+                "columns": {
+                    "id": "text",
+                    "customer": "text",
+                    "time": "timestamp",
+                    "quantity": "number",
+                    "amount": "number",
+                },
+                "map": {
+                    "customer_id": "customer",
+                    "order_id": "id",
+                    "ordered_at": "time",
+                    "quantity": "quantity",
+                    "net_amount": "amount",
+                    "currency": "'GBP'",
+                    "is_return": "quantity < 0",
+                },
+            }
+        }
+    }
+
+
+def crash_points() -> list[str]:
+    """Every named point of intake, read from its source, so that none is forgotten."""
+    names: set[str] = set()
+    for path in sorted((PROJECT / "tasks" / "intake").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        names.update(re.findall(r'crash_point\("([a-z_.]+)"\)', text))
+        for prefix in re.findall(r'settle\([^)]*"([a-z_.]+)"\)', text):
+            names.update(
+                f"{prefix}.{moment}"
+                for moment in ("after_write", "after_fsync", "after_rename", "after_sync")
+            )
+    return sorted(names)
+
+
+def _lines(part: int, rows: int) -> str:
+    return "".join(
+        f"{part}-{n},customer {n % 17},2011-10-{part:02}T{n % 24:02}:00:00Z,{n % 5},{n}.50\n"
+        for n in range(rows)
+    )
+
+
+# Which files a scenario delivers, and whether 05 then comes with other content: first without
+# leave, then as a correction.
+SCENARIOS: dict[str, tuple[tuple[str, ...], bool]] = {
+    "accept": (("04",), False),
+    "reject": (("02-ragged",), False),
+    "stop": (("03-stopped",), False),
+    "correct": (("05",), True),
+    "merge": (("01", "05", "06"), False),
+    "everything": (("01", "02-ragged", "03-stopped", "04", "05", "06"), True),
+}
+
+
+def scenarios_of(point: str) -> tuple[str, ...]:
+    """The scenarios in which the point is reached, each as small as can be."""
+    stage = point.split(".")[0]
+    return {
+        "reject": ("reject",),
+        "conflict": ("correct",),
+        "compact": ("merge",),
+        "publish": ("correct",) if point.endswith("compaction") else ("correct", "stop"),
+    }.get(stage, ("accept",))
+
+
+def _deliver(folder: Path, parts: tuple[str, ...], second: bool) -> None:
+    texts = {
+        "01": _lines(1, 70),
+        "02-ragged": _lines(2, 5) + "2-6,customer 6\n",
+        "03-stopped": _lines(3, 20),
+        "04": _lines(4, 12),
+        "05": _lines(5, 81) + ("5-99,late,2011-10-05T01:00:00Z,1,1\n" if second else ""),
+        "06": _lines(6, 75),
+    }
+    for part in parts:
+        (folder / f"{part}.csv").write_text(f"{HEADER}\n{texts[part]}", encoding="utf-8")
+
+
+def _judge(staged: StagedBatch) -> Verdict:
+    with scratch() as db:
+        refused = db.rows(
+            "select row_number from read_parquet($path) where quantity = 0",
+            {"path": str(staged.staged_path)},
+        )
+    stop = staged.batch_name.endswith("stopped")
+    return judge(staged, [row["row_number"] for row in refused], stop=stop)
+
+
+def ingest(settings: Settings, folder: Path, scenario: str) -> None:
+    """One whole run, safe to begin again: deliveries, a conflict, and its correction."""
+    parts, corrected = SCENARIOS[scenario]
+    rounds = [(False, False), (True, False), (True, True)] if corrected else [(False, False)]
+    with open_lake(settings) as lake:
+        steps.recover_intake(lake, settings)
+        for second, supersede in rounds:
+            _deliver(folder, parts, second)
+            for delivery in steps.discover_deliveries(settings):
+                try:
+                    staged = steps.stage_delivery(lake, delivery, settings, "test", supersede)
+                except (BatchRejected, DataRejected):
+                    continue  # in the ledger, and for a person to decide
+                if not isinstance(staged, Batch):
+                    steps.publish_batch(lake, staged, _judge(staged), "test", supersede)
+    close_lakes()
+
+
+def _child(
+    settings: Settings, folder: Path, scenario: str, crash_at: str, database_url: str
+) -> None:
+    os.environ["HOLDFAST_DATABASE_URL"] = database_url
+    os.environ["HOLDFAST_CRASH_AT"] = crash_at
+    ingest(settings, folder, scenario)
+
+
+def harness_context() -> ForkServerContext:
+    """Processes that begin with the imports done, so that a start costs milliseconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.faults.crash_harness", "pyarrow", "duckdb", "psycopg2"])
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a disturbed run went: the exit codes of its processes, the last being 0."""
+
+    exit_codes: tuple[int, ...]
+
+
+def run_until_done(
+    settings: Settings,
+    folder: Path,
+    database_url: str,
+    scenario: str,
+    *,
+    crash_at: str = "",
+    kill_after_seconds: list[float] | None = None,
+) -> Run:
+    """Start the child; kill it at the named point, or after each of the given times in turn;
+    start it again, undisturbed, until it ends with 0."""
+    context = harness_context()
+    codes: list[int] = []
+    delays = list(kill_after_seconds or [])
+    for _ in range(MAXIMUM_STARTS + len(delays)):
+        first = "" if codes else crash_at
+        arguments = (settings, folder, scenario, first, database_url)
+        process = context.Process(target=_child, args=arguments)
+        process.start()
+        if delays:
+            process.join(delays.pop(0))
+            if process.is_alive() and process.pid is not None:
+                os.kill(process.pid, signal.SIGKILL)
+        process.join(120)
+        if process.exitcode is None:
+            process.kill()
+            raise AssertionError(f"the run at {crash_at or 'random times'} hangs")
+        codes.append(process.exitcode)
+        if process.exitcode == 0 and not delays:
+            return Run(tuple(codes))
+        if process.exitcode not in (0, -signal.SIGKILL):
+            raise AssertionError(f"the run at {crash_at or 'random times'} ended with {codes}")
+    raise AssertionError(f"the run at {crash_at} never ended: {codes}")
+
+
+def random_delays(seed: int, kills: int, longest_seconds: float) -> list[float]:
+    """Times at which to kill, most of them early, where a run has its short steps."""
+    draw = random.Random(seed)
+    return [draw.random() * longest_seconds for _ in range(kills)]
+
+
+def describe_lake(settings: Settings) -> dict[str, Any]:
+    """Everything that a run has published, without what a clock says; equal for equal runs."""
+    with open_lake(settings) as lake:
+        version = lake.snapshot()
+        batches = lake.rows("select * from lake.ledger.batches order by recorded_at, batch_number")
+        described: dict[str, Any] = {
+            "facts": table_fingerprint(lake, "orders", version),
+            "ledger": sorted(
+                json.dumps(
+                    {
+                        **{
+                            name: value
+                            for name, value in row.items()
+                            if name not in ("recorded_at", "published_at", "report")
+                        },
+                        "report": _without_times(row["report"]),
+                        "published": row["published_at"] is not None,
+                    },
+                    sort_keys=True,
+                    default=str,
+                )
+                for row in batches
+            ),
+        }
+        for table in ("quarantine", "rule_results", "batch_statistics"):
+            rows = lake.rows(f"select * from lake.ledger.{table}")
+            described[table] = sorted(
+                str({name: value for name, value in row.items() if name != "recorded_at"})
+                for row in rows
+            )
+        described["visible"] = lake.scalar("select count(*) from lake.main.orders")
+        described["doubled"] = lake.scalar(
+            "select count(*) - count(distinct (batch_number, row_number)) from lake.main.orders"
+        )
+    described["raw"] = sorted(path.name for path in (settings.home / "raw").glob("*/*"))
+    return described
+
+
+def _without_times(report: str) -> Any:
+    # The reason of a conflict says when the accepted batch came, to the minute.
+    return json.loads(re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", report or "{}"))
