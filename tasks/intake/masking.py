@@ -36,7 +36,7 @@ def mask_line(line: str, source: Source | None, header: Sequence[str] | None) ->
         return _shape(cut)
     harmless = harmless_columns(source)
     if line.startswith("{"):
-        return _mask_object(line, harmless)
+        return _mask_object(line, harmless, frozenset(source.columns))
     if header is None:
         return _shape(cut)
     delimiter = find_delimiter(source, header)
@@ -92,22 +92,28 @@ def find_delimiter(source: Source, header: Sequence[str]) -> str:
     return "\t" if any("\t" in name and "," not in name for name in header) else ","
 
 
-def _mask_object(line: str, harmless: frozenset[str]) -> str:
+def _mask_object(line: str, harmless: frozenset[str], declared: frozenset[str]) -> str:
     try:
         row = json.loads(line)
     except ValueError:
         return _shape(line)
     if not isinstance(row, dict):
         return _shape(line)
-    shown = {
-        _printable(str(name)) if name in harmless else _shape(str(name)): (
+    # Written pair by pair: masked names may be equal, and none may swallow another.
+    pairs = (
+        f"{_json(name if name in declared else _shape(name))}: "
+        + _json(
             value
             if name in harmless or value is None or isinstance(value, bool)
             else _shape(str(value))
         )
         for name, value in row.items()
-    }
-    return _printable(json.dumps(shown, ensure_ascii=False))
+    )
+    return _printable("{" + ", ".join(pairs) + "}")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _mentions(expression: str, column: str) -> bool:
