@@ -58,6 +58,7 @@ def make_rule(directory: Path, centre_days: float = 45.0) -> Candidate:
         "scale": 30.0,
         "sign": 1.0,
         "driver": "recency",
+        "reason": WORDS["recency"],
     }
     _write(directory, "rule", {"rule.json": json.dumps(rule)})
     return _candidate(directory, "rule", "longest silence first")

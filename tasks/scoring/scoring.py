@@ -1,0 +1,313 @@
+"""A score for every eligible customer: predicted in batches, ranked in SQL, published at once.
+
+The run is named by what goes into it (model, features, economics), so scoring again finds itself
+done: no second set of rows, and files with the same bytes. What is not sound (a missing or
+constant probability, a customer twice) is refused before anything is written, and the scores of
+the run before stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.contracts import SCORES
+from tasks.crash import crash_point
+from tasks.errors import DataRejected, suggest
+from tasks.handles import Champion, FeatureTable, Predictor, ScoreTable
+from tasks.scoring.exports import ExportFile, hash_file, put_in_place, write_files
+from tasks.warehouse import quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tasks.settings import Settings
+    from tasks.warehouse import Lake
+
+_SQL = Path(__file__).with_name("sql")
+_REASONS = ("reason_1", "reason_2", "reason_3")
+# What `lake.main.scores` is checked with before it is published: the Parquet file to be exported.
+Check = Callable[[Path], None]
+
+
+def score(
+    lake: Lake,
+    champion: Champion,
+    predictor: Predictor,
+    features: FeatureTable,
+    settings: Settings,
+    *,
+    value_column: str = "value_amount",
+    check: Check | None = None,
+) -> ScoreTable:
+    """Score the newest cut-off of `features` and export the list; the run and its files.
+
+    `value_column` of the feature table is what a customer is worth before margin, in the currency
+    of `economics` (NULL: unknown, counts 0). `check` looks at the finished file and raises to
+    refuse it. Raises DataRejected (65) for unsound scores or missing columns, DiskFailure (73).
+    """
+    as_of, known_by = features.as_of[-1], features.known_by[-1]
+    scoring_id = name_scoring(champion, features, settings)
+    table = ScoreTable(
+        scoring_id=scoring_id,
+        as_of=as_of,
+        known_by=known_by,
+        rows=0,
+        model_name=champion.name,
+        model_version=champion.version,
+        model_hash=champion.model_hash,
+        snapshot_id=features.snapshot_id,
+    )
+    done = lake.rows(lake.text(_SQL / "exports.sql"), {"scoring_id": scoring_id})
+    if done:
+        return _find_exports(lake, table, done, settings)
+    lake.record_read("score", features.snapshot_id, as_of, known_by, champion.run_id)
+    _stage(lake, predictor, features, settings, value_column)
+    _refuse_unsound(lake)
+    _rank(lake, table, settings)
+    listed = ", ".join(quote(column.name) for column in SCORES)
+    files = _write(lake, table, f"select {listed} from ranked_scores order by rank", settings)
+    if check is not None:
+        check(files[1].aside)
+    _publish(lake, table, files)
+    for file in files:
+        put_in_place(file)
+    return _with_files(table, files)
+
+
+def name_scoring(champion: Champion, features: FeatureTable, settings: Settings) -> str:
+    """The scoring run's id: sha256, shortened, over everything that its rows depend on."""
+    parts = {
+        "deployment": settings.deployment,
+        "model": [champion.name, champion.version, champion.model_hash],
+        "features": features.fingerprint,
+        "as_of": features.as_of[-1].isoformat(),
+        "known_by": features.known_by[-1].isoformat(),
+        "economics": settings.economics.model_dump(mode="json"),
+        "reasons": settings.scoring.maximum_reasons,
+        "mark": settings.scoring.csv_byte_order_mark,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def export_directory(settings: Settings, as_of: datetime) -> Path:
+    """Where the lists of a cut-off are: `exports/<deployment>/<date>`."""
+    moment = as_of.astimezone(UTC)
+    midnight = moment.hour == moment.minute == moment.second == 0
+    name = moment.strftime("%Y-%m-%d" if midnight else "%Y-%m-%dT%H%M%SZ")
+    return settings.home / "exports" / settings.deployment / name
+
+
+def _stage(
+    lake: Lake,
+    predictor: Predictor,
+    features: FeatureTable,
+    settings: Settings,
+    value_column: str,
+) -> None:
+    lake.run(_SQL / "stage.sql")
+    for batch in _read_features(lake, predictor, features, settings, value_column):
+        lake.load_arrow("score_batch", _score_batch(batch, predictor, settings))
+        try:
+            lake.execute("insert into scored_customers by name select * from score_batch")
+        finally:
+            lake.drop_arrow("score_batch")
+
+
+def _read_features(
+    lake: Lake,
+    predictor: Predictor,
+    features: FeatureTable,
+    settings: Settings,
+    value_column: str,
+) -> Iterator[pa.Table]:
+    """The rows of the newest cut-off, a batch at a time, from a cursor of its own."""
+    import pyarrow as pa
+
+    names = list(predictor.feature_names)
+    reader = lake.cursor()
+    source = f"lake.main.{quote(features.table)}"
+    present = {row["column_name"] for row in reader.rows(f"describe {source}")}
+    for name in ("customer_id", "as_of", value_column, *names):
+        if name not in present:
+            raise DataRejected(
+                f"The feature table has no column '{name}', which scoring needs.",
+                found=suggest(name, present),
+                next_step="train a model on the features as they are now, or bring it back",
+            )
+    listed = ", ".join(f"{quote(name)}::double as {quote(name)}" for name in names)
+    sql = (
+        f"select customer_id, {quote(value_column)}::decimal(18, 4) as holdfast_value, {listed}"
+        f" from {source} where as_of = $as_of"
+    )
+    for batch in reader.batches(
+        sql, {"as_of": features.as_of[-1]}, rows=settings.scoring.batch_rows
+    ):
+        yield pa.Table.from_batches([batch])
+
+
+def _score_batch(batch: pa.Table, predictor: Predictor, settings: Settings) -> pa.Table:
+    import pyarrow as pa
+
+    inputs = batch.select(list(predictor.feature_names))
+    probability = predictor.predict(inputs)
+    reasons = predictor.reasons(inputs)
+    kept = settings.scoring.maximum_reasons
+    columns: dict[str, Any] = {
+        "customer_id": batch["customer_id"],
+        "value_amount": batch["holdfast_value"],
+        "probability": pa.array(probability, pa.float64()),
+    }
+    for place, name in enumerate(_REASONS):
+        columns[name] = pa.array(
+            [row[place] if place < min(kept, len(row)) else None for row in reasons], pa.string()
+        )
+    return pa.table(columns)
+
+
+def _refuse_unsound(lake: Lake) -> None:
+    found = lake.one(lake.text(_SQL / "soundness.sql"))
+    customers = int(found["customers"])
+    faults = {
+        "no customer is eligible": customers == 0,
+        f"{found['not_finite']:,} probabilities are missing or no number": found["not_finite"],
+        f"{found['outside']:,} probabilities lie outside 0 to 1": found["outside"],
+        f"{found['repeated']:,} customers stand twice": found["repeated"],
+        f"{found['nameless']:,} customers have no id": found["nameless"],
+        "every customer has the same probability": customers > 1 and found["different"] < 2,
+    }
+    broken = [text for text, is_broken in faults.items() if is_broken]
+    if broken:
+        raise DataRejected(
+            "The scores are not sound; nothing was published.",
+            found=f"Of {customers:,} customers: {'; '.join(broken)}.",
+            next_step="look at the features of this run; the scores of the run before stay",
+        )
+
+
+def _rank(lake: Lake, table: ScoreTable, settings: Settings) -> None:
+    economics = settings.economics
+    lake.run(
+        _SQL / "rank.sql",
+        {
+            "accept_share": economics.accept_share,
+            "margin_share": economics.margin_share,
+            "offer_cost": float(economics.offer_cost_amount),
+            "contact_cost": float(economics.contact_cost_amount),
+            "currency": economics.currency,
+            "as_of": table.as_of,
+            "known_by": table.known_by,
+            "model_name": table.model_name,
+            "model_version": table.model_version,
+            "model_hash": table.model_hash,
+            "scoring_id": table.scoring_id,
+        },
+    )
+
+
+def _write(
+    lake: Lake, table: ScoreTable, sql: str, settings: Settings
+) -> tuple[ExportFile, ExportFile]:
+    return write_files(
+        lake.batches(sql, {"scoring_id": table.scoring_id}, rows=settings.scoring.batch_rows),
+        export_schema(),
+        export_directory(settings, table.as_of),
+        "scores",
+        byte_order_mark=settings.scoring.csv_byte_order_mark,
+    )
+
+
+def export_schema() -> pa.Schema:
+    """The stable schema of the exported files: the columns of the scores, in order."""
+    import pyarrow as pa
+
+    types = {
+        "VARCHAR": pa.string(),
+        "BIGINT": pa.int64(),
+        "INTEGER": pa.int32(),
+        "DOUBLE": pa.float64(),
+        "DECIMAL(18,4)": pa.decimal128(18, 4),
+        "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),
+    }
+    return pa.schema([(column.name, types[column.type]) for column in SCORES])
+
+
+def _publish(lake: Lake, table: ScoreTable, files: tuple[ExportFile, ExportFile]) -> None:
+    """The rows and the ledger's word of the files, in one transaction; once, whoever races us."""
+    listed = ", ".join(f"{quote(column.name)} {column.type}" for column in SCORES)
+    known = {"scoring_id": table.scoring_id}
+    with lake.writer_lock("publish scores"):
+        if lake.rows(lake.text(_SQL / "exports.sql"), known):
+            return
+        crash_point("scoring.before_publish")
+        message = f"scores of {table.as_of:%Y-%m-%d} by version {table.model_version}"
+        with lake.publish("holdfast", message, known):
+            lake.execute(f"create table if not exists lake.main.scores ({listed})")
+            lake.run(_SQL / "publish.sql")
+            for file in files:
+                _insert_export(lake, table, file)
+    crash_point("scoring.published")
+
+
+def _insert_export(lake: Lake, table: ScoreTable, file: ExportFile) -> None:
+    lake.execute(
+        lake.text(_SQL / "insert_export.sql"),
+        {
+            "export_id": table.scoring_id,
+            "kind": f"scores.{file.kind}",
+            "path": str(file.path.relative_to(lake.settings.home)),
+            "sha256": file.sha256,
+            "rows": file.rows,
+            "exported_at": datetime.now(UTC),
+        },
+    )
+
+
+def _find_exports(
+    lake: Lake, table: ScoreTable, done: list[dict[str, Any]], settings: Settings
+) -> ScoreTable:
+    """A run that is already published: its files, written again where they are not whole."""
+    recorded = {row["kind"]: row["sha256"] for row in done}
+    directory = export_directory(settings, table.as_of)
+    whole = all(
+        (directory / kind).is_file() and hash_file(directory / kind) == sha256
+        for kind, sha256 in recorded.items()
+    )
+    if whole:
+        files = tuple(
+            ExportFile(kind.removeprefix("scores."), directory / kind, directory / kind, sha256, 0)
+            for kind, sha256 in sorted(recorded.items())
+        )
+        return _with_files(table, files, rows=int(done[0]["rows"]))
+    listed = ", ".join(quote(column.name) for column in SCORES)
+    sql = f"select {listed} from lake.main.scores where scoring_id = $scoring_id order by rank"
+    again = _write(lake, table, sql, settings)
+    changed = [file for file in again if recorded.get(f"scores.{file.kind}") != file.sha256]
+    if changed:
+        # Another version of the writing library; the ledger must know the file that is there.
+        with (
+            lake.writer_lock("record an export"),
+            lake.publish("holdfast", "scores exported again", {"scoring_id": table.scoring_id}),
+        ):
+            for file in changed:
+                _insert_export(lake, table, file)
+    for file in again:
+        put_in_place(file)
+    return _with_files(table, again)
+
+
+def _with_files(
+    table: ScoreTable, files: tuple[ExportFile, ...], rows: int | None = None
+) -> ScoreTable:
+    paths = {file.kind: file.path for file in files}
+    return replace(
+        table,
+        rows=files[0].rows if rows is None else rows,
+        csv_path=paths.get("csv"),
+        parquet_path=paths.get("parquet"),
+    )
