@@ -148,13 +148,15 @@ def run(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         return _complain(_say_usage(error), UsageError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _complain("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of a pipe went away (`holdfast ... | head`); nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        code = INTERRUPTED
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return 0  # the reader of a pipe went away (`holdfast ... | head`)
+        raise
     except Exception as error:  # noqa: BLE001  (the one place where a bug becomes a line)
         return _complain(_record_bug(error, arguments), InternalError.exit_code)
+    if code == INTERRUPTED:
+        return _complain("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

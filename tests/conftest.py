@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,9 +33,17 @@ MakeSettings = Callable[..., Settings]
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One state directory, and so one embedded PostgreSQL, for the whole session."""
-    return tmp_path_factory.mktemp("home")
+def home() -> Path:
+    """One state directory, and so one embedded PostgreSQL, for the whole session.
+
+    Not below pytest's own: each session of pytest closes that to other users when it starts,
+    and the server, which as root runs as a user of its own, would lose its data at any time.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="holdfast-tests-"))
+    directory.chmod(0o711)
+    # What is registered first runs last: by then the server has been stopped.
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 @pytest.fixture(scope="session")
