@@ -6,9 +6,9 @@ lake or from the file that a handle names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -267,6 +267,27 @@ class TrainingRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class FinalCustomers:
+    """The customers of the final test, row by row and without an id; arrays have shape (n,).
+
+    `features` holds every column that a model may ask for. `*_return_amount` is what contacting
+    was expected to bring, `contact_gain_amount` what it would have brought; `expected_returns`
+    makes the former from any model's probabilities for these customers. `fingerprint` names the
+    customers and their order.
+    """
+
+    features: pa.Table
+    fingerprint: str
+    churned: np.ndarray
+    contact_gain_amount: np.ndarray
+    model_probability: np.ndarray
+    model_return_amount: np.ndarray
+    rule_return_amount: np.ndarray
+    expected_returns: Callable[[np.ndarray], np.ndarray]
+    budget_contacts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """A row of `ledger.decisions`."""
 
@@ -323,3 +344,20 @@ class ScoreTable:
     snapshot_id: int
     csv_path: Path | None = None
     parquet_path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """A written population with known truth. `fingerprint` is a hash over all files' hashes."""
+
+    directory: Path
+    customers: int
+    months: int
+    seed: int
+    start_on: date
+    end_on: date
+    format: str
+    dirty_share: float
+    rows: Mapping[str, int]
+    planted_faults: Mapping[str, int]
+    fingerprint: str
