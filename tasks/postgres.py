@@ -12,7 +12,7 @@ import stat
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -199,10 +199,14 @@ def lock_key(name: str) -> int:
 
 
 @contextmanager
-def advisory_lock(database: Database, name: str, wait_seconds: float) -> Iterator[None]:
+def advisory_lock(
+    database: Database, name: str, wait_seconds: float
+) -> Iterator[Callable[[], None]]:
     """Hold the lock `name`; PostgreSQL frees it when the holder dies.
 
     Raises LockHeld (75) if it is not free within `wait_seconds`, naming the holder's backend.
+    Yields a check, to be called before a commit: it raises LockHeld if the server has ended our
+    session meanwhile, and with it the lock, so that somebody else may be at work.
     """
     key = lock_key(name)
     connection = connect(database)
@@ -237,6 +241,20 @@ def advisory_lock(database: Database, name: str, wait_seconds: float) -> Iterato
                 "select set_config('application_name', %s, false)",
                 (f"holdfast {name} pid {os.getpid()}"[:63],),
             )
-        yield
+        yield lambda: _check_session(connection, name)
     finally:
         connection.close()  # closing frees the lock
+
+
+def _check_session(connection: PsycopgConnection, name: str) -> None:
+    import psycopg2
+
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise LockHeld(
+            f"The lock '{name}' was lost before the work was committed; nothing was changed.",
+            found=str(error).strip().splitlines()[0] if str(error).strip() else "",
+            next_step="run the same command again",
+        ) from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -188,6 +188,7 @@ class Lake(Connection):
         self.settings = settings
         self.deployment = settings.deployment
         self.database = database
+        self._check_lock: Callable[[], None] | None = None
 
     def cursor(self) -> Lake:
         return Lake(_new_cursor(self._cursor), self.settings, self.database)
@@ -196,8 +197,12 @@ class Lake(Connection):
     def writer_lock(self, purpose: str, wait_seconds: float | None = None) -> Iterator[None]:
         """Be the lake's only writer. Raises LockHeld (75) after the wait; readers never wait."""
         wait = self.settings.warehouse.lock_wait_seconds if wait_seconds is None else wait_seconds
-        with advisory_lock(self.database, f"lake {self.deployment}", wait):
-            yield
+        with advisory_lock(self.database, f"lake {self.deployment}", wait) as check:
+            self._check_lock = check
+            try:
+                yield
+            finally:
+                self._check_lock = None
 
     @contextmanager
     def publish(
@@ -214,6 +219,8 @@ class Lake(Connection):
                     "extra": json.dumps(dict(extra or {}), default=str, sort_keys=True),
                 },
             )
+            if self._check_lock is not None:
+                self._check_lock()
 
     def snapshot(self) -> Snapshot:
         """The newest version of the lake."""

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from tasks.errors import DataRejected
+from tasks.errors import DataRejected, LockHeld
 from tasks.handles import StagedBatch
+from tasks.intake import publication
 from tasks.intake.ledger import find_batch, read_batches
 from tasks.intake.publication import publish, register_delivery
 from tasks.intake.refusals import record_rejection
+from tasks.postgres import connect
 from tasks.settings import Settings
 from tasks.visibility import supersessions, visible
 from tasks.warehouse import Lake, open_lake
@@ -164,3 +166,27 @@ def test_two_processes_with_the_same_delivery_publish_it_once(
     assert lake.scalar("select count(*) from lake.main.orders") == 60
     states = lake.rows("select state from lake.ledger.batches order by recorded_at")
     assert [row["state"] for row in states] == ["received", "accepted"]
+
+
+def test_a_writer_that_lost_its_lock_commits_nothing(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged = make_staged(tmp_path, [order()])
+    balance = publication._balance
+
+    def lose_the_lock(*arguments: Any) -> dict[str, int]:
+        connection = connect(lake.database)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+                " and granted and pid <> pg_backend_pid()"
+            )
+        connection.close()
+        return balance(*arguments)
+
+    monkeypatch.setattr(publication, "_balance", lose_the_lock)
+    with pytest.raises(LockHeld, match="was lost before the work was committed"):
+        publish(lake, staged, judge(staged), "test")
+    monkeypatch.undo()
+    assert read_batches(lake) == []
+    assert publish(lake, staged, judge(staged), "test").accepted_rows == 1
