@@ -262,6 +262,25 @@ LEDGER: dict[str, tuple[Column, ...]] = {
         Column("run_id", "VARCHAR", nullable=True),
         Column("read_at", "TIMESTAMPTZ"),
     ),
+    # The code of a category of a labelled set is kept for ever, so that models stay readable.
+    "category_codes": (
+        Column("column_name", "VARCHAR"),
+        Column("category", "VARCHAR"),
+        Column("code", "INTEGER"),
+        Column("recorded_at", "TIMESTAMPTZ"),
+    ),
+    "feature_tables": (
+        Column("table_name", "VARCHAR"),
+        Column("as_of", "TIMESTAMPTZ[]"),
+        Column("known_by", "TIMESTAMPTZ[]"),
+        Column("snapshot_id", "BIGINT"),
+        Column("feature_set_hash", "VARCHAR"),
+        Column("fingerprint", "VARCHAR"),
+        Column("rows", "BIGINT"),
+        Column("feature_names", "VARCHAR[]"),
+        Column("labelled", "BOOLEAN"),
+        Column("built_at", "TIMESTAMPTZ"),
+    ),
     "exports": (
         Column("export_id", "VARCHAR"),
         Column("kind", "VARCHAR"),

@@ -194,7 +194,68 @@ class ValidationSettings(Section):
 
 
 class FeaturesSettings(Section):
-    """What is known of a customer at a time."""
+    """What is known of a customer at a time, who counts as one, and what leaving means."""
+
+    outcome: Literal["lapse", "cancellation", "given"] = Field(
+        "lapse",
+        description=(
+            "'lapse': no order in the horizon, of who was active; 'cancellation': every open"
+            " contract ends in it; 'given': as the labelled table says."
+        ),
+    )
+    activity_window_days: int = Field(
+        180, ge=1, le=3650, description="Who has ordered this lately is active (for 'lapse')."
+    )
+    horizon_days: int = Field(90, ge=1, le=365, description="How far ahead leaving is looked for.")
+    cutoffs: int = Field(
+        16, ge=1, le=120, description="Cut-offs of a training at most, the final test's included."
+    )
+    cutoff_step_days: int = Field(
+        30,
+        ge=1,
+        le=365,
+        description="Days between them. If it divides the horizon, the embargo wastes no cut-off.",
+    )
+    minimum_history_days: int = Field(
+        180, ge=0, le=3650, description="History before the first cut-off, lest all look new."
+    )
+    minimum_customers: int = Field(
+        200, ge=20, le=10_000_000, description="Eligible customers at the final test's cut-off."
+    )
+    minimum_churners: int = Field(
+        100, ge=5, le=10_000_000, description="Of whom so many leave, at the final test's cut-off."
+    )
+    minimum_stayers: int = Field(
+        100, ge=5, le=10_000_000, description="Of whom so many stay, at the final test's cut-off."
+    )
+    leak_auc_limit: float = Field(
+        0.90,
+        gt=0.5,
+        le=1,
+        description=(
+            "A feature that alone separates leavers from stayers of a later time better than this"
+            " has seen the outcome. Honest recency reaches 0.84 on groceries."
+        ),
+    )
+    allowed_leaks: tuple[str, ...] = Field(
+        (), description="Features beyond the limit that somebody has looked at and found honest."
+    )
+    leak_sample_customers: int = Field(
+        500,
+        ge=0,
+        le=100_000,
+        description="For whom features are computed again without the later rows; 0 skips it.",
+    )
+    drivers: dict[str, str] = Field(
+        default_factory=dict,
+        description="The driver of a labelled set's columns, by their names; else 'profile'.",
+    )
+    chunk_lines: int = Field(
+        4_000_000,
+        ge=1,
+        le=1_000_000_000,
+        description="Order lines taken at a time; bounds the memory.",
+    )
 
 
 class SearchRange(Section):

@@ -1,0 +1,495 @@
+"""Features of many customers at many cut-offs in one pass over the lines.
+
+The lines of a chunk of customers become order days once; all cut-offs are then read from those.
+That works because a cut-off sees the beginning of a customer's days and the next one sees more
+of them. Customers for whom it is not so (a line came late, a batch was superseded in between)
+are few; they are taken again, cut-off by cut-off, by the same SQL.
+
+Amounts are summed as whole ten-thousandths, so results do not depend on the order of the rows,
+the number of threads or the size of a chunk, down to the last bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from typing import Any, Literal
+
+from tasks.contracts import CONTRACTS
+from tasks.errors import DataRejected, UsageError
+from tasks.features import labelled
+from tasks.features.declaration import SOURCES, SQL, Feature, declared
+from tasks.visibility import Supersession, visible_condition
+from tasks.warehouse import Connection, literal, quote
+
+Outcome = Literal["lapse", "cancellation", "given"]
+
+_DAY_US = 86_400_000_000
+_CHUNK_SAMPLE_ROWS = 20_000
+# The column that says what a customer is worth in a year or a period, by kind of deployment.
+_VALUE: dict[Outcome, str] = {
+    "lapse": "orders_features.amount_365",
+    "cancellation": "subscriptions_features.period_amount",
+    "given": "pair.period_amount",
+}
+POPULATION: dict[Outcome, str] = {
+    "lapse": "orders",
+    "cancellation": "subscriptions",
+    "given": "labelled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to compute.
+
+    `as_of` are midnights UTC in ascending order, `known_by` as many moments, not descending.
+    `relations` gives for each canonical table that may be read its SQL (`lake.main."orders" at
+    (version => 12)`). With `labels_as_of` and `labels_known_by` outcomes are added where the
+    horizon has passed by then; else there is no column `churned`. `only_customers` is SQL of a
+    relation with `customer_id`, for a part of the customers.
+    """
+
+    as_of: tuple[datetime, ...]
+    known_by: tuple[datetime, ...]
+    relations: Mapping[str, str]
+    outcome: Outcome
+    horizon_days: int
+    activity_window_days: int
+    labels_as_of: datetime | None = None
+    labels_known_by: datetime | None = None
+    superseded: Mapping[str, tuple[Supersession, ...]] = field(default_factory=dict)
+    chunk_lines: int = 4_000_000
+    category_codes: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    drivers: Mapping[str, str] = field(default_factory=dict)
+    sql: Any = SQL
+
+    def __post_init__(self) -> None:
+        if not self.as_of or len(self.as_of) != len(self.known_by):
+            raise UsageError(
+                "Features need one `known_by` for each `as_of`.",
+                found=f"{len(self.as_of)} as_of, {len(self.known_by)} known_by",
+            )
+        for moment in self.as_of:
+            if moment.tzinfo is None or moment.astimezone(UTC).time() != time():
+                raise UsageError("A cut-off is a midnight UTC.", found=moment.isoformat())
+        if list(self.as_of) != sorted(set(self.as_of)):
+            raise UsageError("Cut-offs must be in ascending order, each once.")
+        if list(self.known_by) != sorted(self.known_by):
+            raise UsageError("A later cut-off cannot know less: `known_by` must not descend.")
+
+    @property
+    def labelled(self) -> bool:
+        return self.labels_as_of is not None
+
+    @property
+    def latest_known_by(self) -> datetime:
+        return max(self.known_by[-1], self.labels_known_by or self.known_by[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What came out. `fingerprint` is the sha256 over the rows in order of customer and cut-off."""
+
+    features: tuple[Feature, ...]
+    columns: tuple[str, ...]
+    rows: int
+    fingerprint: str
+    new_category_codes: Mapping[tuple[str, str], int]
+    late_customers: int
+
+
+def compute_features(
+    connection: Connection,
+    request: Request,
+    write: Callable[[str], None] | None = None,
+) -> Computed:
+    """Compute chunk by chunk; `write` gets the SQL of each chunk's finished rows, in order.
+
+    The rows: `customer_id VARCHAR, as_of TIMESTAMPTZ, [churned BOOLEAN,] value_amount DOUBLE`,
+    then one DOUBLE a feature. Raises DataRejected (65) if no cut-off sees the table that says who
+    is a customer.
+    """
+    work = _Work(connection, request)
+    digest = hashlib.sha256("\n".join(work.columns).encode())
+    rows = 0
+    for low, high in work.chunks():
+        work.compute_chunk(low, high)
+        if write is not None:
+            write(f"select {work.listed} from feature_chunk order by customer_number, as_of")
+        rows += work.add_to(digest)
+    return Computed(
+        features=work.features,
+        columns=work.columns,
+        rows=rows,
+        fingerprint=digest.hexdigest(),
+        new_category_codes=work.new_codes,
+        late_customers=work.late_customers,
+    )
+
+
+class _Work:
+    """One computation: the temporary tables of one connection and the texts that fill its SQL."""
+
+    def __init__(self, connection: Connection, request: Request) -> None:
+        self.connection = connection
+        self.request = request
+        self.late_customers = 0
+        self.new_codes: Mapping[tuple[str, str], int] = {}
+        self.values = {
+            "horizon_days": request.horizon_days,
+            "activity_window_days": request.activity_window_days,
+        }
+        self._make_cutoffs()
+        self.sources = tuple(
+            source
+            for source in SOURCES
+            if source in request.relations
+            and connection.scalar(f"select bool_or(sees_{source}) from every_cutoff")
+        )
+        self._require_population()
+        self.features = declared(self.sources)
+        self.pivot: labelled.Pivot | None = None
+        if request.outcome == "given":
+            self.pivot = labelled.find_pivot(
+                connection,
+                self._relation("labelled"),
+                self._seen_by("labelled", request.known_by[-1]),
+                request.category_codes,
+                request.drivers,
+                taken={feature.name for feature in self.features},
+            )
+            self.features += self.pivot.features
+            self.new_codes = self.pivot.new_codes
+        outcome = ("churned",) if request.labelled else ()
+        names = tuple(feature.name for feature in self.features)
+        self.columns = ("customer_id", "as_of", *outcome, "value_amount", *names)
+        self.listed = ", ".join(quote(name) for name in self.columns)
+        if "orders" in self.sources:
+            self._make_season()
+
+    def chunks(self) -> Iterator[tuple[str | None, str | None]]:
+        """Ranges of customers of about `chunk_lines` lines each, in ascending order."""
+        table = "orders" if "orders" in self.sources else POPULATION[self.request.outcome]
+        relation = self._relation(table)
+        lines = int(self.connection.scalar(f"select count(*) from {relation}"))
+        count = -(-lines // self.request.chunk_lines)
+        bounds: list[str] = []
+        if count > 1:
+            share = min(100.0, 100.0 * _CHUNK_SAMPLE_ROWS / lines)
+            sample = self.connection.rows(
+                f"select customer_id from {relation}"
+                f" tablesample bernoulli({share:.6f} percent) order by customer_id"
+            )
+            ids = [row["customer_id"] for row in sample]
+            bounds = sorted({ids[len(ids) * part // count] for part in range(1, count)})
+        yield from zip([None, *bounds], [*bounds, None], strict=True)
+
+    def compute_chunk(self, low: str | None, high: str | None) -> None:
+        """Fill `feature_chunk` with the finished rows of the customers from low to below high."""
+        conditions = [] if low is None else [f"customer_id >= {literal(low)}"]
+        conditions += [] if high is None else [f"customer_id < {literal(high)}"]
+        inside = " and ".join(conditions) or "true"
+        every = list(range(len(self.request.as_of)))
+        self._take_cutoffs(every)
+        names = self._names(inside, every)
+        self.connection.execute("drop table if exists feature_chunk")
+        if "orders" in self.sources:
+            self._run("line_day", names)
+        self._run("person", {**names, "ids": self._population_ids(inside)})
+        if "orders" in self.sources:
+            self._run("late_person", names)
+            late = int(self.connection.scalar("select count(*) from late_person"))
+            if late:
+                self.connection.execute(
+                    "delete from person where customer_id in (select customer_id from late_person)"
+                )
+            self._run("first_seen", names)
+            self._finish(names)
+            if late:
+                self.late_customers += late
+                self._compute_late(inside)
+        else:
+            self._finish(names)
+
+    def _compute_late(self, inside: str) -> None:
+        """The customers of `late_person`, cut-off by cut-off."""
+        every = list(range(len(self.request.as_of)))
+        names = self._names(inside, every)
+        self._run("late_line", names)
+        self.connection.execute("create or replace temporary table person as from late_person")
+        for number in every:
+            self._take_cutoffs([number])
+            names = self._names(inside, [number])
+            as_of, known_by = self.request.as_of[number], self.request.known_by[number]
+            seen = f"(ordered_at < {_moment(as_of)} and {self._seen_by('orders', known_by)})"
+            if self.request.labels_known_by is not None:
+                after = self._seen_by("orders", self.request.labels_known_by)
+                seen += f" or (ordered_at >= {_moment(as_of)} and {after})"
+            names |= {"lines": "late_line", "wanted": f"({seen})", "late_by": "0",
+                      "doubtful": "false"}
+            self._run("line_day", names)
+            self._run("first_seen", names)
+            self._finish(names)
+
+    def _finish(self, names: Mapping[str, str]) -> None:
+        """From order days to rows of `feature_chunk`, for the customers in `person`."""
+        if "orders" in self.sources:
+            for name in ("order_day", "order_state", "order_seen", "order_window"):
+                self._run(name, names)
+        self._run(f"{POPULATION[self.request.outcome]}_population", names)
+        for source in self.sources:
+            self._run(source, names)
+        if self.pivot is not None:
+            self.connection.execute(self.pivot.view)
+        if self.request.labelled and self.request.outcome != "given":
+            self._run(self.request.outcome, names)
+        columns = ["pair.customer_number", "pair.customer_id", "pair.as_of"]
+        joins: list[str] = []
+        if self.request.labelled and self.request.outcome == "given":
+            columns.append("pair.churned")
+        elif self.request.labelled:
+            columns.append("case when pair.matured then outcome.churned end as churned")
+            joins.append("left join outcome using (customer_number, cutoff_number)")
+        columns.append(f"{_VALUE[self.request.outcome]}::double as value_amount")
+        for feature in self.features:
+            name = quote(feature.name)
+            columns.append(f"{feature.source}_features.{name}::double as {name}")
+        joins += [
+            f"left join {source}_features using (customer_number, cutoff_number)"
+            for source in dict.fromkeys(feature.source for feature in self.features)
+        ]
+        exists = self.connection.scalar(
+            "select count(*) > 0 from duckdb_tables() where table_name = 'feature_chunk'"
+            " and temporary"
+        )
+        into = "insert into feature_chunk" if exists else "create temporary table feature_chunk as"
+        self.connection.execute(f"{into} select {', '.join(columns)} from pair {' '.join(joins)}")
+
+    def add_to(self, digest: Any) -> int:
+        """Add the chunk's rows to the fingerprint; how many there are.
+
+        A row enters by DuckDB's 64-bit hash of all its columns: quick, the same on every machine
+        for one version of DuckDB (which is pinned), a guard against accidents, not adversaries.
+        """
+        rows = 0
+        batches = self.connection.batches(
+            f"select hash({self.listed}) as row_hash from feature_chunk"
+            " order by customer_number, as_of"
+        )
+        for batch in batches:
+            column = batch.column(0)
+            digest.update(column.to_numpy().tobytes())
+            rows += len(column)
+        return rows
+
+    def _make_cutoffs(self) -> None:
+        request, connection = self.request, self.connection
+        matured = [
+            request.labels_as_of is not None
+            and (request.labels_as_of - as_of).days >= request.horizon_days
+            for as_of in request.as_of
+        ]
+        connection.execute(
+            "create or replace temporary table every_cutoff as"
+            " select unnest(range(len($as_of)))::bigint as cutoff_number,"
+            " unnest($as_of)::timestamptz as as_of, unnest($known_by)::timestamptz as known_by,"
+            " unnest($days)::integer as as_of_day, unnest($matured)::boolean as matured",
+            {
+                "as_of": list(request.as_of),
+                "known_by": list(request.known_by),
+                "days": [_day(moment) for moment in request.as_of],
+                "matured": matured,
+            },
+        )
+        for source in (*SOURCES, "labelled"):
+            flags = [
+                source in request.relations
+                and bool(
+                    connection.rows(
+                        f"select 1 as seen from {request.relations[source]}"
+                        f" where {CONTRACTS[source].event_time} < {_moment(as_of)}"
+                        f" and {self._seen_by(source, known_by)} limit 1"
+                    )
+                )
+                for as_of, known_by in zip(request.as_of, request.known_by, strict=True)
+            ]
+            listed = ", ".join(f"({number}, {str(flag).lower()})"
+                               for number, flag in enumerate(flags))
+            connection.execute(
+                "create or replace temporary table every_cutoff as"
+                f" select every_cutoff.*, flag.seen as sees_{source} from every_cutoff"
+                f" inner join (values {listed}) flag (cutoff_number, seen) using (cutoff_number)"
+                " order by cutoff_number"
+            )
+
+    def _require_population(self) -> None:
+        table = POPULATION[self.request.outcome]
+        seen = table in self.request.relations and self.connection.scalar(
+            f"select bool_or(sees_{table}) from every_cutoff"
+        )
+        if seen:
+            return
+        raise DataRejected(
+            f"No cut-off sees a row of `{table}`, which says who is a customer.",
+            found=f"cut-offs {self.request.as_of[0]:%Y-%m-%d} to {self.request.as_of[-1]:%Y-%m-%d}",
+            next_step=(
+                "ingest it; for history that was loaded at once, declare in its source when the"
+                " rows would have been known"
+            ),
+        )
+
+    def _make_season(self) -> None:
+        every = list(range(len(self.request.as_of)))
+        self._take_cutoffs(every)
+        names = self._names("true", every)
+        # A superseded line counts for the calendar until the last cut-off has lost sight of it.
+        names["wanted"] = (
+            f"ordered_at < {_moment(self.request.as_of[-1])}"
+            f" and {self._seen_by('orders', self.request.known_by[-1])}"
+        )
+        if self._doubtful():
+            self._make_doubtful_season(names)
+            return
+        self._run("day_total", names)
+        self._run("season", names)
+        self.connection.execute("create or replace temporary table every_season as from season")
+
+    def _make_doubtful_season(self, names: dict[str, str]) -> None:
+        parts: list[str] = []
+        for number, (as_of, known_by) in enumerate(
+            zip(self.request.as_of, self.request.known_by, strict=True)
+        ):
+            self._take_cutoffs([number])
+            names |= self._names("true", [number])
+            names |= {
+                "late_by": "0",
+                "wanted": f"ordered_at < {_moment(as_of)} and {self._seen_by('orders', known_by)}",
+            }
+            self._run("day_total", names)
+            self._run("season", names)
+            self.connection.execute(
+                f"create or replace temporary table season_{number} as"
+                f" select * replace ({number}::bigint as cutoff_number) from season"
+            )
+            parts.append(f"from season_{number}")
+        self.connection.execute(
+            f"create or replace temporary table every_season as {' union all '.join(parts)}"
+        )
+
+    def _take_cutoffs(self, numbers: Sequence[int]) -> None:
+        """Make `cutoff` and `season` hold these cut-offs, numbered from 0."""
+        first = numbers[0]
+        listed = ", ".join(str(number) for number in numbers)
+        for name in ("cutoff", "season"):
+            if name == "season" and not hasattr(self, "sources"):
+                continue
+            present = self.connection.scalar(
+                f"select count(*) > 0 from duckdb_tables() where table_name = 'every_{name}'"
+            )
+            if present:
+                self.connection.execute(
+                    f"create or replace temporary table {name} as"
+                    f" select * replace (cutoff_number - {first} as cutoff_number)"
+                    f" from every_{name} where cutoff_number in ({listed})"
+                )
+
+    def _names(self, inside: str, numbers: Sequence[int]) -> dict[str, str]:
+        """The texts that fill the SQL: relations, and sums of comparisons with the cut-offs."""
+        request = self.request
+        days = [_day(request.as_of[number]) for number in numbers]
+        horizon = request.horizon_days
+        latest = request.latest_known_by
+        last_day = days[-1] + (horizon if request.labelled else 0)
+        wanted = [
+            inside,
+            f"ordered_at < make_timestamptz({last_day * _DAY_US})",
+            f"received_at <= {_moment(latest)}",
+        ]
+        gone = [
+            item.batch_number
+            for item in request.superseded.get("orders", ())
+            if item.superseded_at <= request.known_by[0]
+        ]
+        if gone:
+            wanted.append(f"batch_number not in ({', '.join(map(str, gone))})")
+        doubtful = self._doubtful()
+        names = {
+            "cutoffs": str(len(numbers)),
+            "wanted": " and ".join(wanted),
+            "doubtful": f"batch_number in ({', '.join(map(str, doubtful))})"
+            if doubtful
+            else "false",
+            "late_by": _count(
+                f"received_at > {_moment(request.known_by[number])}" for number in numbers
+            ),
+            "late_day": _count(f"day >= {day}" for day in days),
+            "year_end": _count(f"day >= {day - 365}" for day in days),
+            "horizon_end": _count(f"day >= {day + horizon}" for day in days),
+            "eligible": f"spread.last_order_day >= cutoff.as_of_day - {request.activity_window_days}"
+            if request.outcome == "lapse"
+            else "true",
+        }
+        for table in request.relations:
+            names[table] = f"(select * from {self._relation(table)} where {inside})"
+            alias = _ALIASES.get(table, table)
+            names[f"seen_{table}"] = self._seen_by(table, "pair.known_by", alias)
+            names[f"seen_{table}_cutoff"] = self._seen_by(table, "cutoff.known_by", alias)
+            if request.labels_known_by is not None:
+                names[f"seen_by_run_{table}"] = self._seen_by(
+                    table, request.labels_known_by, alias
+                )
+        if "orders" in request.relations:
+            names["lines"] = self._relation("orders")
+        return names
+
+    def _population_ids(self, inside: str) -> str:
+        if self.request.outcome == "lapse":
+            return "line_day"
+        table = POPULATION[self.request.outcome]
+        return f"(select customer_id from {self._relation(table)} where {inside})"
+
+    def _doubtful(self) -> list[int]:
+        """Batches that some of the asked moments still see and others no longer."""
+        return [
+            item.batch_number
+            for item in self.request.superseded.get("orders", ())
+            if self.request.known_by[0] < item.superseded_at <= self.request.latest_known_by
+        ]
+
+    def _relation(self, table: str) -> str:
+        return self.request.relations[table]
+
+    def _seen_by(self, table: str, known_by: datetime | str, alias: str = "") -> str:
+        moment = known_by if isinstance(known_by, str) else _moment(known_by)
+        return visible_condition(
+            self.request.superseded.get(table, ()), known_by=moment, alias=alias
+        )
+
+    def _run(self, name: str, names: Mapping[str, str]) -> None:
+        self.connection.run(self.request.sql / f"{name}.sql", self.values, names=names)
+
+
+_ALIASES = {
+    "events": "event",
+    "tickets": "ticket",
+    "contacts": "contact",
+    "subscriptions": "contract",
+    "customers": "entry",
+    "labelled": "entry",
+}
+
+
+def _day(moment: datetime) -> int:
+    return int(moment.timestamp()) // 86_400
+
+
+def _moment(moment: datetime) -> str:
+    stamp = moment.astimezone(UTC).isoformat(sep=" ", timespec="microseconds")
+    return f"timestamptz '{stamp}'"
+
+
+def _count(conditions: Iterator[str]) -> str:
+    return "(" + " + ".join(f"({condition})::utinyint" for condition in conditions) + ")"

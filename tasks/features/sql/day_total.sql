@@ -1,0 +1,9 @@
+-- One row a day (UTC, days since 1970) and number of cut-offs that cannot see it: all lines bought.
+create or replace temporary table day_total as
+select
+    (epoch_us(ordered_at) // 86400000000)::integer as day,
+    ({late_by})::utinyint as late,
+    (count(*) filter (not is_return))::double as lines
+from {lines}
+where {wanted}
+group by day, late;

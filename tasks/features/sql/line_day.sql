@@ -1,0 +1,34 @@
+-- One row a customer, day (UTC, days since 1970) and number of cut-offs that cannot see the lines.
+-- Amounts are whole ten-thousandths held as DOUBLE: sums of them are exact up to 2^53 in any
+-- order, so the same rows give the same bits however the work is divided.
+create or replace temporary table line_day as
+with dated as (
+    select *, (epoch_us(ordered_at) // 86400000000)::integer as day
+    from {lines}
+    where {wanted}
+),
+line as (
+    select
+        customer_id,
+        day,
+        -- Cut-offs are in order of time on both clocks: a row unseen by n is unseen by the first n.
+        greatest({late_by}, {late_day})::utinyint as late,
+        {doubtful} as doubtful,
+        is_return,
+        round(net_amount::double * 10000) as amount,
+        round(discount_amount::double * 10000) as discount
+    from dated
+)
+select
+    customer_id,
+    day,
+    late,
+    bool_or(doubtful) as doubtful,
+    (count(*) filter (not is_return))::double as lines,
+    coalesce(sum(amount) filter (not is_return), 0) as amount,
+    -coalesce(sum(amount) filter (is_return), 0) as returned,
+    count(*) > count(*) filter (not is_return) as has_return,
+    sum(discount) filter (not is_return) as discount,
+    sum(amount) filter (not is_return and discount is not null) as discount_known_amount
+from line
+group by customer_id, day, late;
