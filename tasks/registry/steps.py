@@ -1,0 +1,62 @@
+"""The steps of the registry, as a flow calls them."""
+
+from __future__ import annotations
+
+from tasks.errors import DataRejected, Refused, ServiceDown, StoredDataCorrupt
+from tasks.handles import Champion, FinalCustomers, Predictor, TrainingRecord
+from tasks.orchestration import publish_markdown, step
+from tasks.registry.admission import Admission, admit
+from tasks.registry.champion import champion_status, find_champion, mirror_champion, open_champion
+from tasks.tracking.tracker import open_tracker
+from tasks.warehouse import Lake
+
+__all__ = ["admit_training", "champion_status", "load_champion", "mirror_registry"]
+
+
+def _admit_training(lake: Lake, record: TrainingRecord, final: FinalCustomers) -> Admission:
+    """Log the training, let the gate decide, promote or keep; the reasons are the artifact."""
+    with open_tracker(lake.settings) as tracker:
+        admission = admit(lake, tracker, record, final)
+    decision = admission.decision
+    lines = [f"**{decision.outcome}**: {decision.reason}", "", "| asked | answer |", "|---|---|"]
+    lines += [
+        f"| {one['name']} | {'yes' if one['passed'] else '**no**'}: {one['detail']} |"
+        for one in decision.evidence["criteria"]
+    ]
+    publish_markdown(f"gate {lake.deployment}", "\n".join(lines), "What the gate decided, and why")
+    return admission
+
+
+def _load_champion(lake: Lake) -> tuple[Champion, Predictor]:
+    """The champion, verified and open. MLflow is asked only if our own copy is damaged.
+
+    Raises DataRejected (65) before the first training.
+    """
+    champion = find_champion(lake)
+    if champion is None:
+        raise DataRejected(
+            f"'{lake.deployment}' has no champion yet, so nothing can be scored.",
+            next_step=f"holdfast -d {lake.deployment} train",
+        )
+    try:
+        return champion, open_champion(lake, champion)
+    except (Refused, StoredDataCorrupt) as error:
+        try:
+            with open_tracker(lake.settings) as tracker:
+                return champion, open_champion(lake, champion, tracker)
+        except ServiceDown:
+            raise error from None
+
+
+def _mirror_registry(lake: Lake) -> str:
+    """Make MLflow's alias say what the ledger says; 'store down' where MLflow does not answer."""
+    try:
+        with open_tracker(lake.settings) as tracker:
+            return mirror_champion(lake, tracker)
+    except ServiceDown:
+        return "store down"
+
+
+admit_training = step(_admit_training, name="gate")
+load_champion = step(_load_champion, name="load champion")
+mirror_registry = step(_mirror_registry, name="mirror registry")

@@ -1,0 +1,32 @@
+"""The steps of scoring, as a flow calls them."""
+
+from __future__ import annotations
+
+from tasks.handles import Champion, FeatureTable, Predictor, ScoreTable
+from tasks.orchestration import publish_markdown, step
+from tasks.scoring.scoring import Check, score
+from tasks.warehouse import Lake
+
+__all__ = ["score_customers"]
+
+
+def _score_customers(
+    lake: Lake,
+    champion: Champion,
+    predictor: Predictor,
+    features: FeatureTable,
+    check: Check | None = None,
+) -> ScoreTable:
+    """Score the newest cut-off and export the list; `check` judges it before it is published."""
+    table = score(lake, champion, predictor, features, lake.settings, check=check)
+    publish_markdown(
+        f"scores {lake.deployment}",
+        f"{table.rows:,} customers as of {table.as_of:%Y-%m-%d}, scored by {champion.kind}"
+        f" `{champion.candidate}` version {table.model_version}.\n\n"
+        f"- CSV: `{table.csv_path}`\n- Parquet: `{table.parquet_path}`",
+        "The scored customers and where the list is",
+    )
+    return table
+
+
+score_customers = step(_score_customers, name="score", retries=1)
