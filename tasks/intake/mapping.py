@@ -22,8 +22,9 @@ from tasks.intake.tables import period_bounds
 from tasks.sources import RawColumn, SourceSettings
 from tasks.warehouse import Connection, literal, quote
 
-_TIME = r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?"
-_OFFSET = r"(?:Z|[+-]\d\d(?::?\d\d)?)"
+_DAY = r"\d{4}-\d\d-\d\d"
+_CLOCK = r"[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
+_OFFSET = r"(?:Z|[+-](?:0\d|1[0-8])(?::?[0-5]\d)?)"
 # What is a number in each notation, and which of its characters to replace.
 _NUMBERS: dict[str, tuple[str, str, tuple[tuple[str, str], ...]]] = {
     "1234.56": (r"\d+", r"\.", ()),
@@ -176,10 +177,14 @@ def _type_text(value: str, declared: RawColumn, source: SourceSettings) -> str:
         if "%z" in declared.format or "%Z" in declared.format:
             return f"try_cast({parsed} as timestamptz)"
         return to_utc(parsed, source)
-    naive = f"regexp_full_match({value}, {literal(_TIME)})"
-    aware = f"regexp_full_match({value}, {literal(_TIME + _OFFSET)})"
+    naive = f"regexp_full_match({value}, {literal(f'{_DAY}(?:{_CLOCK})?')})"
+    aware = f"regexp_full_match({value}, {literal(_DAY + _CLOCK + _OFFSET)})"
     zoned = to_utc(f"try_cast({value} as timestamp)", source)
-    return f"case when {naive} then {zoned} when {aware} then try_cast({value} as timestamptz) end"
+    # DuckDB reads an offset only after seconds.
+    seconds = f"regexp_replace({value}, '^(.{{16}})([Z+-])', '\\1:00\\2')"
+    return (
+        f"case when {naive} then {zoned} when {aware} then try_cast({seconds} as timestamptz) end"
+    )
 
 
 def _number(value: str, source: SourceSettings, *, whole: bool) -> tuple[str, str]:
@@ -415,7 +420,7 @@ def _columns_of(
     """Lower-case names of what the expression refers to; it must be one expression."""
     where = f"{batch_name.split('/')[0]}: `map.{name}`"
     parsed = json.loads(
-        connection.scalar("select json_serialize_sql($sql)", {"sql": f"select ({expression})"})
+        connection.scalar("select json_serialize_sql($sql)", {"sql": f"select {expression}"})
     )
     if parsed.get("error"):
         raise ConfigurationError(

@@ -6,6 +6,8 @@ whatever version, thread count or file layout they come from: the content hash i
 
 from __future__ import annotations
 
+import gzip
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -72,6 +74,35 @@ def write_part(
             values,
             name,
         )
+
+
+def cut_parts(name: str, settings: Settings, folder: Path, *, packed: bool = True) -> list[Path]:
+    """Write every part of a source as a file of its own: `<part>.csv.gz`, or `.csv` unpacked.
+
+    For handing data on as deliveries: a source of kind `files` with a `pattern` reads them back
+    to the same rows. The bytes depend on the rows alone.
+    """
+    source = settings.intake.sources[name]
+    if not isinstance(source, TableSource):
+        raise ConfigurationError(f"intake source {name} is not cut from files.")
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for part in list_parts(name, source, settings):
+        path = folder / f"{part}.csv"
+        write_part(name, source, part, path, settings, f"{name}/{part}")
+        if packed:
+            target = path.with_suffix(".csv.gz")
+            # No name and no time inside, which would make equal rows unequal bytes.
+            with (
+                path.open("rb") as plain,
+                target.open("wb") as file,
+                gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as zipped,
+            ):
+                shutil.copyfileobj(plain, zipped)
+            path.unlink()
+            path = target
+        written.append(path)
+    return written
 
 
 def describe_location(name: str, source: TableSource) -> str:
