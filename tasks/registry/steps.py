@@ -7,10 +7,23 @@ from tasks.handles import Champion, FinalCustomers, Predictor, TrainingRecord
 from tasks.orchestration import publish_markdown, step
 from tasks.registry.admission import Admission, admit
 from tasks.registry.champion import champion_status, find_champion, mirror_champion, open_champion
+from tasks.settings import Settings
 from tasks.tracking.tracker import open_tracker
 from tasks.warehouse import Lake
 
-__all__ = ["admit_training", "champion_status", "load_champion", "mirror_registry"]
+__all__ = [
+    "admit_training",
+    "champion_status",
+    "load_champion",
+    "mirror_registry",
+    "require_tracking",
+]
+
+
+def _require_tracking(settings: Settings) -> None:
+    """Raise ServiceDown (69) now rather than after a training that could not be shown."""
+    with open_tracker(settings):
+        return
 
 
 def _admit_training(lake: Lake, record: TrainingRecord, final: FinalCustomers) -> Admission:
@@ -57,6 +70,7 @@ def _mirror_registry(lake: Lake) -> str:
         return "store down"
 
 
+require_tracking = step(_require_tracking, name="reach MLflow", retries=1)
 admit_training = step(_admit_training, name="gate")
 load_champion = step(_load_champion, name="load champion")
 mirror_registry = step(_mirror_registry, name="mirror registry")

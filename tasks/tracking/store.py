@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tasks.errors import ConfigurationError, Refused, ServiceDown
+from tasks.errors import ConfigurationError, HoldfastError, Refused, ServiceDown
 from tasks.postgres import (
     Database,
     advisory_lock,
@@ -184,20 +184,26 @@ def _schema_version(database: Database) -> str | None:
 @contextmanager
 def answers(uri: str) -> Iterator[None]:
     """Turn the ways in which a store fails to answer into ServiceDown (69)."""
+    try:
+        yield
+    except HoldfastError:
+        raise
+    except Exception as error:
+        if is_outage(error):
+            raise _down(uri, error) from error
+        raise
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether an error of MLflow means that its store does not answer, now."""
     import requests
     import sqlalchemy.exc
     from mlflow.exceptions import MlflowException
 
-    try:
-        yield
-    except (sqlalchemy.exc.DBAPIError, requests.RequestException, ConnectionError) as error:
-        raise _down(uri, error) from error
-    except MlflowException as error:
-        text = str(error)
-        signs = ("API request to", "Connection refused", "Max retries", "OperationalError")
-        if any(sign in text for sign in signs):
-            raise _down(uri, error) from error
-        raise
+    if isinstance(error, sqlalchemy.exc.DBAPIError | requests.RequestException | ConnectionError):
+        return True
+    signs = ("API request to", "Connection refused", "Max retries", "OperationalError")
+    return isinstance(error, MlflowException) and any(sign in str(error) for sign in signs)
 
 
 def _down(uri: str, error: Exception) -> ServiceDown:

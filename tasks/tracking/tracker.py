@@ -18,9 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.errors import StoredDataCorrupt
 from tasks.handles import Candidate, TrainingRecord
 from tasks.tracking import evidence
-from tasks.tracking.store import answers, artifact_location, migrate, probe, quieten, resolve_store
+from tasks.tracking.store import (
+    answers,
+    artifact_location,
+    is_outage,
+    migrate,
+    probe,
+    quieten,
+    resolve_store,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -201,15 +210,27 @@ class Tracker:
                 self._client.set_registered_model_alias(self.model_name, alias, str(version))
 
     def fetch_model(self, version: int, directory: Path) -> Path:
-        """Copy a version's model files below `directory`; where they are. Verify before loading."""
+        """Copy a version's model files below `directory`; where they are. Verify before loading.
+
+        Raises StoredDataCorrupt (74) if the store has lost them.
+        """
         import mlflow
+        from mlflow.exceptions import MlflowException
 
         with answers(self.uri):
-            found = mlflow.artifacts.download_artifacts(
-                artifact_uri=f"models:/{self.model_name}/{version}",
-                dst_path=str(directory),
-                tracking_uri=self.uri,
-            )
+            try:
+                found = mlflow.artifacts.download_artifacts(
+                    artifact_uri=f"models:/{self.model_name}/{version}",
+                    dst_path=str(directory),
+                    tracking_uri=self.uri,
+                )
+            except (MlflowException, OSError) as error:
+                if is_outage(error):
+                    raise
+                raise StoredDataCorrupt(
+                    f"MLflow has lost version {version} of {self.model_name}.",
+                    found=f"{type(error).__name__} on fetching its files",
+                ) from error
         return Path(found) / "artifacts" / MODEL_ARTIFACT
 
     def _experiment(self) -> str:
