@@ -106,7 +106,7 @@ def compute_features(
     request: Request,
     write: Callable[[str], None] | None = None,
 ) -> Computed:
-    """Compute chunk by chunk; `write` gets the SQL of each chunk's finished rows, in order.
+    """Compute chunk by chunk; `write` gets the SQL of each chunk's finished rows.
 
     The rows: `customer_id VARCHAR, as_of TIMESTAMPTZ, [churned BOOLEAN,] value_amount DOUBLE`,
     then one DOUBLE a feature. Raises DataRejected (65) if no cut-off sees the table that says who
@@ -118,7 +118,7 @@ def compute_features(
     for low, high in work.chunks():
         work.compute_chunk(low, high)
         if write is not None:
-            write(f"select {work.listed} from feature_chunk order by customer_number, as_of")
+            write(f"select {work.listed} from feature_chunk")
         rows += work.add_to(digest)
     return Computed(
         features=work.features,
@@ -228,8 +228,12 @@ class _Work:
             if self.request.labels_known_by is not None:
                 after = self._seen_by("orders", self.request.labels_known_by)
                 seen += f" or (ordered_at >= {_moment(as_of)} and {after})"
-            names |= {"lines": "late_line", "wanted": f"({seen})", "late_by": "0",
-                      "doubtful": "false"}
+            names |= {
+                "lines": "late_line",
+                "wanted": f"({seen})",
+                "late_by": "0",
+                "doubtful": "false",
+            }
             self._run("line_day", names)
             self._run("first_seen", names)
             self._finish(names)
@@ -316,8 +320,9 @@ class _Work:
                 )
                 for as_of, known_by in zip(request.as_of, request.known_by, strict=True)
             ]
-            listed = ", ".join(f"({number}, {str(flag).lower()})"
-                               for number, flag in enumerate(flags))
+            listed = ", ".join(
+                f"({number}, {str(flag).lower()})" for number, flag in enumerate(flags)
+            )
             connection.execute(
                 "create or replace temporary table every_cutoff as"
                 f" select every_cutoff.*, flag.seen as sees_{source} from every_cutoff"
@@ -428,7 +433,7 @@ class _Work:
             "late_day": _count(f"day >= {day}" for day in days),
             "year_end": _count(f"day >= {day - 365}" for day in days),
             "horizon_end": _count(f"day >= {day + horizon}" for day in days),
-            "eligible": f"spread.last_order_day >= cutoff.as_of_day - {request.activity_window_days}"
+            "eligible": "spread.last_order_day >= cutoff.as_of_day - $activity_window_days"
             if request.outcome == "lapse"
             else "true",
         }
@@ -438,9 +443,7 @@ class _Work:
             names[f"seen_{table}"] = self._seen_by(table, "pair.known_by", alias)
             names[f"seen_{table}_cutoff"] = self._seen_by(table, "cutoff.known_by", alias)
             if request.labels_known_by is not None:
-                names[f"seen_by_run_{table}"] = self._seen_by(
-                    table, request.labels_known_by, alias
-                )
+                names[f"seen_by_run_{table}"] = self._seen_by(table, request.labels_known_by, alias)
         if "orders" in request.relations:
             names["lines"] = self._relation("orders")
         return names

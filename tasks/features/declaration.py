@@ -87,14 +87,28 @@ FEATURES: tuple[Feature, ...] = (
     _feature("orders", "cadence", "order_days_180", "days", "order days in the last 180", 0, 180),
     _feature("orders", "cadence", "order_days_365", "days", "order days in the last 365", 0, 365),
     _feature(
-        "orders", "cadence", "active_months_365", "months", "31-day spans with an order, of 12", 0, 12
+        "orders",
+        "cadence",
+        "active_months_365",
+        "months",
+        "spans of 31 days with an order",
+        0,
+        12,
     ),
     _feature(
-        "orders", "cadence", "order_days_decayed", "days", "order days, the recent ones weighing more"
+        "orders",
+        "cadence",
+        "order_days_decayed",
+        "days",
+        "order days, recent ones weighing more",
     ),
-    _feature("orders", "cadence", "order_days_a_month", "days", "order days a month since the first"),
+    _feature("orders", "cadence", "order_days_a_month", "days", "order days a month so far"),
     _feature(
-        "orders", "cadence", "order_days_trend", "ratio", "order days: 90 days against the 90 before"
+        "orders",
+        "cadence",
+        "order_days_trend",
+        "ratio",
+        "order days: 90 against the 90 before",
     ),
     _feature(
         "orders", "cadence", "order_days_share_90", "share", "last 90 days' part of a year's", 0, 1
@@ -114,7 +128,9 @@ FEATURES: tuple[Feature, ...] = (
     _feature("orders", "service", "return_share_365", "share", "of spending given back", None),
     _feature("orders", "service", "return_days_365", "days", "days with a return", 0, 365),
     _feature("orders", "assortment", "categories_total", "count", "categories ever bought", 1),
-    _feature("orders", "assortment", "categories_new_90", "count", "categories first bought lately"),
+    _feature(
+        "orders", "assortment", "categories_new_90", "count", "categories first bought in 90 days"
+    ),
     _feature("orders", "assortment", "channels_total", "count", "channels ever used", 1),
     _feature("orders", "assortment", "weekdays_365", "days", "weekdays they order on", 0, 7),
     _feature("orders", "assortment", "lines_an_order_day_365", "lines", "lines on an order day"),
@@ -124,7 +140,13 @@ FEATURES: tuple[Feature, ...] = (
     _feature("orders", "season", "order_days_year_ago", "days", "same horizon a year ago", 0, 365),
     _feature("orders", "season", "amount_year_ago", "currency", "spent then, a year ago", None),
     _feature(
-        "orders", "season", "order_days_year_ago_share", "share", "that horizon's part of a year", 0, 1
+        "orders",
+        "season",
+        "order_days_year_ago_share",
+        "share",
+        "that horizon's part of the year",
+        0,
+        1,
     ),
     _feature(
         "orders", "season", "season_index", "ratio", "how busy the coming horizon was a year ago"
@@ -156,12 +178,16 @@ FEATURES: tuple[Feature, ...] = (
     _feature("contacts", "contacts", "contacts_90", "count", "messages in the last 90 days"),
     _feature("contacts", "contacts", "contacts_365", "count", "messages in the last 365 days"),
     _feature("contacts", "contacts", "contact_opened_share_365", "share", "messages opened", 0, 1),
-    _feature("contacts", "contacts", "contact_clicked_share_365", "share", "messages clicked", 0, 1),
+    _feature(
+        "contacts", "contacts", "contact_clicked_share_365", "share", "messages clicked", 0, 1
+    ),
     _feature(
         "contacts", "contacts", "contact_answered_share_365", "share", "messages answered", 0, 1
     ),
     _feature("contacts", "contacts", "contacts_answered_365", "count", "messages answered"),
-    _feature("contacts", "contacts", "contact_answered_recency_days", "days", "since an answered one"),
+    _feature(
+        "contacts", "contacts", "contact_answered_recency_days", "days", "since one was answered"
+    ),
     _feature("contacts", "contacts", "opted_out", "yes or no", "asked for no more messages", 0, 1),
     _feature("subscriptions", "tenure", "open_contracts", "count", "contracts open"),
     _feature("subscriptions", "tenure", "ended_contracts", "count", "contracts ended before"),

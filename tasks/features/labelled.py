@@ -88,7 +88,7 @@ def find_pivot(
             )
             meaning, unit = name, "category"
         driver = drivers.get(name, "profile")
-        chosen: Driver = driver if driver in DRIVERS else "profile"  # type: ignore[assignment]
+        chosen: Driver = driver if driver in DRIVERS else "profile"
         features.append(Feature(columns[place], meaning, chosen, unit, "labelled"))
     view = (
         "create or replace temporary view labelled_features as select "
@@ -126,6 +126,11 @@ def _write_codes(connection: Connection, codes: Mapping[tuple[str, str], int]) -
             "codes": list(codes.values()),
         },
     )
+
+
+def column_drivers(drivers: Mapping[str, str]) -> dict[str, str]:
+    """The configured drivers by the names that the columns have in a feature table."""
+    return dict(zip(_column_names(list(drivers), ()), drivers.values(), strict=True))
 
 
 def _column_names(names: list[str], taken: Collection[str]) -> list[str]:
