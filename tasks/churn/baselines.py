@@ -118,7 +118,8 @@ def predict_logistic(
         ),
         LogisticRegression(C=_LOGISTIC_PENALTY, max_iter=1000),
     )
-    return _fit_and_predict(model, data, train, judged)
+    model.fit(data.features[train], data.churned[train])
+    return _predict(model, data, judged)
 
 
 def predict_forest(
@@ -139,11 +140,14 @@ def predict_forest(
             random_state=settings.seed,
         ),
     )
-    return _fit_and_predict(model, data, _draw(train, settings), judged)
-
-
-def _fit_and_predict(model: Any, data: TrainingData, train: Indices, judged: Indices) -> Floats:
+    train = _draw(train, settings)
     model.fit(data.features[train], data.churned[train])
+    # Threads add the trees' votes in the order they end, which moves the last digit.
+    model[-1].set_params(n_jobs=1)
+    return _predict(model, data, judged)
+
+
+def _predict(model: Any, data: TrainingData, judged: Indices) -> Floats:
     predicted: Floats = model.predict_proba(data.features[judged])[:, 1]
     return predicted
 

@@ -189,7 +189,7 @@ def _register_with_mlflow() -> None:
         def load_context(self, context: Any) -> None:
             self.model = open_model(context.artifacts["model"])
 
-        def predict(self, context: Any, model_input: Any, params: Any = None) -> pd.DataFrame:
+        def predict(self, context, model_input, params=None):  # hints would make MLflow convert
             """`probability`, and `reason_1` to `reason_3` in words (None where there are fewer)."""
             matrix = self.model.matrix(model_input)
             reasons = self.model.reasons_matrix(matrix)

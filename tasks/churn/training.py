@@ -95,6 +95,7 @@ class TrainingResult:
     test_as_of: datetime
     currency: str
     fingerprint: str
+    rows: int
     notes: tuple[str, ...]
     tuned: Tuned
 
@@ -210,6 +211,7 @@ def train(
         test_as_of=splits.test_as_of,
         currency=money.currency,
         fingerprint=data.fingerprint,
+        rows=data.rows,
         notes=(*splits.notes, *_notes(measured, rule_label)),
         tuned=tuned,
     )
