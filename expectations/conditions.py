@@ -24,6 +24,28 @@ from great_expectations.expectations.metrics.table_metric_provider import TableM
 BLANKS = " \t\n\r\u00a0\u200b"
 
 
+class CountedExpectation(ColumnMapExpectation):
+    """A column map expectation whose rows may break it by being NULL.
+
+    Great Expectations' own summary divides by the rows that are not NULL, and refuses its own
+    result where more rows than those are unexpected. Here a row is a row.
+    """
+
+    def _validate(
+        self,
+        metrics: Mapping[str, Any],
+        runtime_configuration: Any = None,
+        execution_engine: Any = None,
+    ) -> dict[str, Any]:
+        rows = int(metrics["table.row_count"] or 0)
+        # The sum over no row at all is NULL.
+        unexpected = int(metrics[f"{self.map_metric}.unexpected_count"] or 0)
+        return {
+            "success": unexpected == 0,
+            "result": {"element_count": rows, "unexpected_count": unexpected},
+        }
+
+
 class ColumnValuesPresent(ColumnMapMetricProvider):
     """Text that is there: neither NULL nor blank nor a word for 'missing'."""
 
@@ -40,7 +62,7 @@ class ColumnValuesPresent(ColumnMapMetricProvider):
         return sa.and_(*conditions)
 
 
-class ExpectColumnValuesToBePresent(ColumnMapExpectation):
+class ExpectColumnValuesToBePresent(CountedExpectation):
     """Expect text that is neither NULL nor blank nor one of the words in `refused`."""
 
     refused: tuple[str, ...] = ()
@@ -64,7 +86,7 @@ class ColumnConditionHolds(ColumnMapMetricProvider):
         return sa.func.coalesce(sa.text(f"({escaped})"), sa.true())
 
 
-class ExpectColumnConditionToHold(ColumnMapExpectation):
+class ExpectColumnConditionToHold(CountedExpectation):
     """Expect the SQL `condition` of every row not to be false; `column` is what it is about."""
 
     condition: str

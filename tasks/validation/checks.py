@@ -73,7 +73,7 @@ class Surroundings:
     trailing: Sequence[TrailingBatch]
     reference_at: datetime | None
     customers: CustomersKnown | None
-    mapped_columns: frozenset[str] | None
+    mapped_columns: frozenset[str]
     settings: ValidationSettings
 
 
@@ -316,7 +316,9 @@ def _null_share(
     figures = around.figures
     for column in CONTRACTS[entry.table].columns:
         limits = limits_of(settings, column.name)
-        unmapped = around.mapped_columns is not None and column.name not in around.mapped_columns
+        # A ceiling of the column's own always holds, the general one where the source fills it.
+        own = column.name in settings.columns
+        unmapped = column.name not in around.mapped_columns and not own
         if not column.nullable or unmapped or not _has_limits(limits):
             continue
         if figures.rows < around.settings.minimum_values:

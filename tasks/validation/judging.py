@@ -184,7 +184,7 @@ def _look_around(
     else:
         reference = datetime.combine(clock, time(), UTC)
     source = settings.intake.sources.get(staged.raw.delivery.source)
-    mapped = None
+    mapped: frozenset[str] = frozenset()
     if source is not None:
         mapped = frozenset(name for name, text in source.map.items() if _says_something(text))
     return Surroundings(

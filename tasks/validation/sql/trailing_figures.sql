@@ -5,7 +5,7 @@ with latest as (
     qualify row_number() over (partition by batch_number order by recorded_at desc) = 1
 ),
 
-trailing as (
+before as (
     select batch_number
     from latest
     where state = 'accepted'
@@ -17,12 +17,12 @@ trailing as (
 )
 
 select
-    trailing.batch_number,
+    before.batch_number,
     figures.column_name,
     figures.statistic,
     figures.value
-from trailing
+from before
 left join lake.ledger.batch_statistics as figures
-    on figures.batch_number = trailing.batch_number
+    on figures.batch_number = before.batch_number
     and figures.table_name = $table_name
-order by trailing.batch_number
+order by before.batch_number
