@@ -14,6 +14,7 @@ _NONFINITE = r"(?i)[+-]?(?:nan|inf|infinity|1\.#(?:inf|ind|qnan)\d*)"
 _PLAIN_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _OTHER_NUMBER = r"[+-]?\d{1,3}(?:[.,' \x{00a0}\x{202f}]?\d{3})*(?:[.,]\d*)?|[+-]?[.,]\d+"
 _ISO_NAIVE = r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?"
+_ISO_AWARE = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d(?::?\d\d)?)"
 _ANY_DATE = r"\d{1,4}[-/. ]\d{1,2}[-/. ]\d{1,4}(?:[ T,].*)?|\d{8}(?:T?\d{4,6})?"
 # A number such as 1.000, in which the point can part thousands as well as decimals.
 _TWO_READINGS = r"[+-]?\d{1,3}(?:\.\d{3})+"
@@ -75,14 +76,16 @@ def explain_mapped(
 ) -> BatchRejected:
     """The refusal for a canonical column whose expression gives values beyond its type."""
     name, sql, kind = expression
+    infinite = f"cast({sql} as varchar) in ('nan', 'inf', '-inf')"
     found = connection.one(
-        f"select count(*) as count, min(row_number, 5) as lines from ({mapping.typed}) as typed"
-        f" where {sql} is not null and (try_cast({sql} as {kind}) is null"
-        f" or cast({sql} as varchar) in ('nan', 'inf', '-inf'))",
+        "select count(*) as count, min(row_number, 5) as lines,"
+        f" count(*) filter ({infinite}) as infinite from ({mapping.typed}) as typed"
+        f" where {sql} is not null and (try_cast({sql} as {kind}) is null or {infinite})",
         values,
     )
+    code: Code = "NONFINITE" if found["infinite"] else "TYPE"
     return BatchRejected(
-        "TYPE",
+        code,
         batch_name,
         f"`map.{name}` gives values that {kind} cannot hold",
         lines=found["lines"] or (),
@@ -167,7 +170,7 @@ def _code(text: str, column: Delivered, source: SourceSettings) -> str:
     if kind == "timestamp":
         return (
             f"case when {matches(_ISO_NAIVE)} and try_cast({text} as timestamp) is not null"
-            f" then 'TZ' when {matches(_ISO_NAIVE)} then 'TYPE'"
+            f" then 'TZ' when {matches(_ISO_NAIVE)} or {matches(_ISO_AWARE)} then 'TYPE'"
             f" when {matches(_ANY_DATE)} then 'FORMAT' else 'TYPE' end"
         )
     return "'TYPE'"
