@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from tasks.churn.data import TrainingData, read_training_data
-from tasks.churn.profit import Economics
-from tasks.churn.training import TrainingResult, train
-from tasks.handles import Candidate, FeatureTable, FinalCustomers, ScoreTable, TrainingRecord
+from tasks.churn.data import read_training_data
+from tasks.churn.record import describe_training, gather_final
+from tasks.churn.training import train
+from tasks.handles import FeatureTable, FinalCustomers, ScoreTable, TrainingRecord
 from tasks.registry.admission import Admission, admit
 from tasks.registry.champion import champion_status, find_champion, open_champion
 from tasks.registry.steps import load_champion
@@ -30,7 +30,6 @@ from tasks.settings import Settings
 from tasks.tracking.tracker import CHAMPION, Tracker, open_tracker
 from tasks.warehouse import Lake, open_lake
 from tests.churn.made_up import DRIVERS, WORDS, churn_settings, labelled_table
-from tests.tracking.records import make_record
 
 MakeSettings = Callable[..., Settings]
 # Ids that stand nowhere else, so that finding one in a file means that it leaked.
@@ -42,50 +41,6 @@ def make_table() -> pa.Table:
     ids = [PREFIX + text for text in table["customer_id"].to_pylist()]
     return table.set_column(
         table.column_names.index("customer_id"), "customer_id", pa.array(ids, pa.string())
-    )
-
-
-def describe(
-    result: TrainingResult, data: TrainingData, settings: Settings, deployment: str
-) -> tuple[TrainingRecord, FinalCustomers]:
-    """The training as the registry wants it."""
-
-    def candidate(kind: str) -> Candidate:
-        trained = result.model if kind == "model" else result.rule
-        return Candidate(
-            kind="model" if kind == "model" else "rule",
-            name=trained.name,
-            directory=trained.directory,
-            model_hash=trained.model_hash,
-            metrics=trained.metrics,
-            feature_names=trained.feature_names,
-            features_fingerprint=data.fingerprint,
-            snapshot_id=1,
-        )
-
-    record = replace(
-        make_record(candidate("model"), candidate("rule"), deployment),
-        baselines=result.baselines,
-        trials=result.trials,
-        curves=result.curves,
-        drivers=result.drivers,
-        slices=result.slices,
-        params=result.params,
-        config=settings.model_dump(mode="json"),
-    )
-    money = Economics.of(settings.economics)
-    final = result.final
-    columns = data.features[final.rows]
-    return record, FinalCustomers(
-        features=pa.table({n: columns[:, i] for i, n in enumerate(data.feature_names)}),
-        fingerprint=data.fingerprint,
-        churned=final.churned.astype(float),
-        contact_gain_amount=final.contact_gain_amount,
-        model_probability=final.model_probability,
-        model_return_amount=money.expected_returns(final.model_probability, final.value_amount),
-        rule_return_amount=money.expected_returns(final.rule_probability, final.value_amount),
-        expected_returns=lambda p: money.expected_returns(p, final.value_amount),
-        budget_contacts=money.affordable_contacts,
     )
 
 
@@ -120,24 +75,26 @@ def night(make_settings: MakeSettings, tmp_path_factory: pytest.TempPathFactory)
         directory=directory / "out",
         study_directory=directory / "study",
     )
-    record, final = describe(result, data, settings, settings.deployment)
+    newest = max(table["as_of"].to_pylist())
+    labelled = FeatureTable(
+        table="night_features",
+        as_of=(newest,),
+        known_by=(newest,),
+        snapshot_id=1,
+        fingerprint=data.fingerprint,
+        rows=table.num_rows,
+        feature_names=data.feature_names,
+        labelled=True,
+    )
+    record = describe_training(result, settings, labelled, newest)
+    final = gather_final(result, data, settings)
     with open_lake(settings) as lake, open_tracker(settings) as tracker:
         admission = admit(lake, tracker, record, final)
         champion, predictor = load_champion(lake)
-        newest = max(table["as_of"].to_pylist())
         lake.load_arrow("made", table)
         with lake.writer_lock("test"), lake.publish("test", "features", {}):
             lake.execute("create table lake.main.night_features as select * from made")
-        features = FeatureTable(
-            table="night_features",
-            as_of=(newest,),
-            known_by=(newest,),
-            snapshot_id=lake.snapshot().snapshot_id,
-            fingerprint="n" * 64,
-            rows=300,
-            feature_names=data.feature_names,
-            labelled=False,
-        )
+        features = replace(labelled, rows=300, labelled=False)
         scores = score(lake, champion, predictor, features, settings)
         yield Night(lake, tracker, settings, record, final, admission, scores)
 
