@@ -22,7 +22,9 @@ _ASIDE_MAXIMUM_AGE_SECONDS = 86_400
 # Left free, so that the database's own log and the ledger can still be written.
 _RESERVE_BYTES = 64 * 1024 * 1024
 
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_DISK_ERRORS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+}  # fmt: skip
 
 
 def private_directory(path: Path) -> Path:

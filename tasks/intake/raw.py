@@ -20,9 +20,11 @@ from tasks.intake.deliveries import CHECKSUM_SUFFIX, check_name, is_whole_file
 from tasks.intake.disk import aside, demand_space, disk_failures, private_directory, settle
 from tasks.intake.rejection import BatchRejected, show
 from tasks.settings import Settings
-from tasks.sources import FilesSource, PostgresSource, Source
+from tasks.sources import FilesSource, PostgresSource, Source, TableSource
 
 _BLOCK_BYTES = 1 << 20
+# Below the raw bytes: the fingerprint of each part that we cut, and the hash of its bytes.
+_PARTS = "parts"
 _SHA256 = re.compile(r"\A[0-9a-fA-F]{64}\Z")
 
 
@@ -37,6 +39,12 @@ def keep_raw(delivery: Delivery, settings: Settings) -> RawBatch:
     name, part = check_name(delivery.batch_name)
     source = find_source(name, settings)
     folder = private_directory(settings.home / "raw")
+    fingerprint = ""
+    if isinstance(source, TableSource) and not is_whole_file(source):
+        fingerprint = tables.fingerprint_part(name, source, part)
+        known = _recall_part(fingerprint, delivery, settings)
+        if known is not None:
+            return known
     crash_point("intake.raw.before_write")
     with aside(folder) as written:
         if is_whole_file(source) and isinstance(source, FilesSource):
@@ -51,7 +59,10 @@ def keep_raw(delivery: Delivery, settings: Settings) -> RawBatch:
             _check_size(size, delivery.batch_name, settings)
         final = raw_path(digest, settings)
         settle(written, final, "intake.raw")
-    return RawBatch(delivery, digest, final, size)
+    raw = RawBatch(delivery, digest, final, size)
+    if fingerprint:
+        _remember_part(fingerprint, raw, settings)
+    return raw
 
 
 def find_source(name: str, settings: Settings) -> Source:
@@ -97,6 +108,29 @@ def verify_raw(raw: RawBatch) -> None:
             found=f"sha256 {digest}, kept as {raw.content_hash}",
             next_step="deliver the batch again, or restore the state directory from its backup",
         )
+
+
+def _recall_part(fingerprint: str, delivery: Delivery, settings: Settings) -> RawBatch | None:
+    """The kept bytes of a part whose files have not changed since, if they are still whole."""
+    memory = settings.home / "raw" / _PARTS / fingerprint
+    if not memory.is_file():
+        return None
+    content_hash = memory.read_text(encoding="ascii", errors="replace").strip()
+    if not _SHA256.match(content_hash):
+        return None
+    kept = raw_path(content_hash, settings)
+    if not kept.is_file():
+        return None
+    digest, size = hash_file(kept)
+    return RawBatch(delivery, digest, kept, size) if digest == content_hash else None
+
+
+def _remember_part(fingerprint: str, raw: RawBatch, settings: Settings) -> None:
+    """Saves the next night from writing every old part again to see that it is the same."""
+    folder = settings.home / "raw" / _PARTS
+    with aside(folder) as written:
+        written.write_text(raw.content_hash, encoding="ascii")
+        settle(written, folder / fingerprint, "intake.part")
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

@@ -69,14 +69,15 @@ def stage(raw: RawBatch, source: Source, contract: Contract, settings: Settings)
         else:
             text = _text_settings(source)
             delimiter = _delimiter(raw, text)
-            lines = write_lines(
-                raw.raw_path,
-                lines_path,
-                raw.delivery.batch_name,
-                text,
-                delimiter,
-                settings.intake.limits,
-            )
+            with disk_failures(f"writing {lines_path.name}"):
+                lines = write_lines(
+                    raw.raw_path,
+                    lines_path,
+                    raw.delivery.batch_name,
+                    text,
+                    delimiter,
+                    settings.intake.limits,
+                )
             crash_point("intake.stage.after_lines")
             reading = _Reading(raw, source, contract, settings, folder)
             rows, notes = reading.read_lines(lines, delimiter, written)

@@ -7,6 +7,8 @@ whatever version, thread count or file layout they come from: the content hash i
 from __future__ import annotations
 
 import gzip
+import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,6 +105,24 @@ def cut_parts(name: str, settings: Settings, folder: Path, *, packed: bool = Tru
             path = target
         written.append(path)
     return written
+
+
+def fingerprint_part(name: str, source: TableSource, part: str) -> str:
+    """sha256 over what decides a part's bytes: its SQL and the state of its files on disk.
+
+    The same fingerprint means the same bytes; another means that they must be written to know.
+    The time of the inode's change is among it, which no copying or touching can set back.
+    """
+    files = {
+        relation: [str(path), stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns,
+                   stat.st_ctime_ns]
+        for relation, path in locate_files(name, source).items()
+        for stat in (path.stat(),)
+    }  # fmt: skip
+    split = source.split.model_dump() if source.split else None
+    texts = sorted(c for c in source.columns if source.column(c).type == "text")
+    said = json.dumps([files, _query(source), split, part, texts], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def describe_location(name: str, source: TableSource) -> str:

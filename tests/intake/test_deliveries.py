@@ -11,6 +11,7 @@ import yaml
 
 from tasks.errors import ConfigurationError, Refused, ServiceDown
 from tasks.handles import RawBatch
+from tasks.intake import tables
 from tasks.intake.deliveries import check_name, discover
 from tasks.intake.raw import keep_raw
 from tasks.intake.tables import cut_parts, period_bounds
@@ -143,6 +144,34 @@ def test_the_same_rows_give_the_same_bytes_whatever_their_order(tmp_path: Path) 
     assert [raw.content_hash for raw in keep_all(one)] == [
         raw.content_hash for raw in keep_all(other)
     ]
+
+
+def test_an_unchanged_part_is_not_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_table(tmp_path)
+    first = keep_all(settings)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("written again")
+
+    deliveries = discover(settings)
+    with monkeypatch.context() as patched:
+        patched.setattr(tables, "write_part", refuse)
+        assert [keep_raw(delivery, settings) for delivery in deliveries] == first
+    first[1].raw_path.write_text("damaged")
+    assert keep_all(settings) == first
+    assert first[1].raw_path.read_text() != "damaged"
+    path = tmp_path / "tables" / "t.parquet"
+    with scratch() as connection:
+        connection.execute(
+            f"create table t as select * replace (quantity + 1 as quantity)"
+            f" from read_parquet('{path}')"
+        )
+        connection.execute(f"copy t to '{path}' (format parquet)")
+    assert not {raw.content_hash for raw in keep_all(settings)} & {
+        raw.content_hash for raw in first
+    }
 
 
 def test_days_and_settling(tmp_path: Path) -> None:
