@@ -20,7 +20,7 @@ timed as (
 ),
 
 sorted as (
-    select * from timed where event_day < $window_days order by number, at_day, arrival, step
+    select * from timed where event_day < $window_days order by number, event_day, arrival, step
 )
 
 select
