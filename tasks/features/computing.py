@@ -445,7 +445,7 @@ class _Work:
             if request.labels_known_by is not None:
                 names[f"seen_by_run_{table}"] = self._seen_by(table, request.labels_known_by, alias)
         if "orders" in request.relations:
-            names["lines"] = self._relation("orders")
+            names["lines"] = f"(select * from {self._relation('orders')})"
         return names
 
     def _population_ids(self, inside: str) -> str:

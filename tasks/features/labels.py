@@ -64,6 +64,6 @@ def history_since(
     return None if first is None else first.astimezone(UTC)
 
 
-def known_by_of(cutoffs: Sequence[datetime]) -> tuple[datetime, ...]:
-    """What a training may know at its cut-offs: what was known then, as in a night of that day."""
-    return tuple(cutoffs)
+def known_by_of(cutoffs: Sequence[datetime], settings: FeaturesSettings) -> tuple[datetime, ...]:
+    """What a training may know at its cut-offs: what a night soon after them knew."""
+    return tuple(cutoff + timedelta(days=settings.known_after_days) for cutoff in cutoffs)

@@ -195,6 +195,7 @@ class _Count:
                 text,
                 {
                     "cutoff": cutoffs[-1],
+                    "known_by": labels.known_by_of(cutoffs[-1:], settings)[0],
                     "cutoff_day": int(cutoffs[-1].timestamp()) // 86_400,
                     "horizon_days": settings.horizon_days,
                     "activity_window_days": settings.activity_window_days,

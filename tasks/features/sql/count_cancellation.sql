@@ -3,7 +3,7 @@ with person as (
     select
         customer_id,
         bool_and(coalesce(ended_day < $cutoff_day + $horizon_days, false)) as has_left,
-        bool_or(received_at <= $cutoff) as eligible
+        bool_or(received_at <= $known_by) as eligible
     from contract
     where started_day < $cutoff_day and coalesce(ended_day >= $cutoff_day, true)
     group by customer_id

@@ -5,7 +5,7 @@ with person as (
         bool_or(day >= $cutoff_day) as came_back,
         bool_or(
             day < $cutoff_day and day >= $cutoff_day - $activity_window_days
-            and received_at <= $cutoff
+            and received_at <= $known_by
         ) as eligible,
         bool_or(day < $cutoff_day and day >= $cutoff_day - $activity_window_days)
             as eligible_if_known
