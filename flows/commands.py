@@ -66,7 +66,7 @@ def train(context: typer.Context) -> None:
     from flows.train import train as flow
     from tasks.orchestration import start_flow
 
-    showing.show_training(start_flow(flow, _chosen(context), "command line"))
+    showing.show_training(start_flow(flow, _chosen(context)))
 
 
 def score(context: typer.Context) -> None:

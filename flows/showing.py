@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tasks.handles import Batch
+from tasks.handles import Batch, ScoreTable
+
+if TYPE_CHECKING:
+    from flows.nightly import Night
+    from tasks.registry.admission import Admission
+    from tasks.settings import Settings
 
 _FALLBACK_WIDTH = 120
 
@@ -158,3 +163,67 @@ def _metrics_table(metrics: Mapping[str, Mapping[str, float]]) -> Table:
     for name, figure in metrics.items():
         table.add_row(_cell(name), *(f"{figure[key]:,.4g}" for key in numbers))
     return table
+
+
+def show_training(admission: Admission) -> None:
+    """What the gate decided, why, and the figures of the final test."""
+    console = _console()
+    decision = admission.decision
+    console.print(f"gate: {decision.outcome}: {decision.reason}", markup=False)
+    for criterion in decision.evidence["criteria"]:
+        sign = "yes" if criterion["passed"] else "NO "
+        console.print(f"  {sign} {criterion['name']}: {criterion['detail']}", markup=False)
+    champion = admission.champion
+    if champion is not None:
+        console.print(
+            f"serving: {champion.name} version {champion.version}"
+            f" ({champion.kind} {champion.candidate})",
+            markup=False,
+        )
+        named = ("estimate", "low", "high")
+        console.print(
+            _metrics_table(
+                {name: dict(zip(named, v, strict=True)) for name, v in champion.metrics.items()}
+            )
+        )
+
+
+def show_scores(scores: ScoreTable, rows: int = 10) -> None:
+    """The head of the ranked list, and where the whole of it is."""
+    import pyarrow.parquet as pq
+
+    console = _console()
+    if scores.parquet_path is not None:
+        head = next(pq.ParquetFile(scores.parquet_path).iter_batches(batch_size=rows))
+        numbers = ("rank", "probability", "at risk")
+        table = _table("customer", *numbers, "because of", right=numbers)
+        for row in head.to_pylist():
+            reasons = [row[f"reason_{number}"] for number in (1, 2, 3)]
+            table.add_row(
+                _cell(row["customer_id"]),
+                str(row["rank"]),
+                f"{row['probability']:.3f}",
+                f"{row['money_at_risk_amount']:,.2f} {row['currency']}",
+                _cell("; ".join(reason for reason in reasons if reason)),
+            )
+        console.print(table)
+    console.print(
+        f"{scores.rows:,} customers scored as of {scores.as_of:%Y-%m-%d} by"
+        f" {scores.model_name} version {scores.model_version}",
+        markup=False,
+    )
+    console.print(f"  {scores.csv_path}\n  {scores.parquet_path}", markup=False)
+
+
+def show_night(night: Night, settings: Settings) -> None:
+    """A whole night, and where each person looks next."""
+    show_batches(night.batches)
+    show_training(night.admission)
+    show_scores(night.scores)
+    console = _console()
+    console.print(f"MLflow run: {night.admission.run_id}", markup=False)
+    console.print(
+        f"Next: holdfast -d {settings.deployment} status"
+        f"    holdfast -d {settings.deployment} quarantine list    holdfast up",
+        markup=False,
+    )

@@ -1,7 +1,9 @@
-"""What time it is for a deployment: the `as_of` of a night that says none."""
+"""What time it is for a deployment: up to when things count as happened, and as known."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from tasks.errors import DataRejected
@@ -15,6 +17,33 @@ _CLOCK_TABLES = (
     ("subscriptions", "greatest(started_at, coalesce(ended_at, started_at))"),
     ("labelled", "observed_at"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class PointInTime:
+    """A night's two clocks: events before `as_of` count, if they were received by `known_by`."""
+
+    as_of: datetime
+    known_by: datetime
+
+    def known_at(self, cutoffs: Sequence[datetime]) -> tuple[datetime, ...]:
+        """By when a night of each past cut-off would have known what it knew.
+
+        The lag is this night's own, so that a model learns from rows as fresh as those that it
+        will score: with less, every customer would look a day staler in training than in use.
+        """
+        lag = self.known_by - self.as_of
+        return tuple(cutoff + lag for cutoff in cutoffs)
+
+
+def find_time(lake: Lake, settings: Settings) -> PointInTime:
+    """This night: `as_of` by `clock.as_of`, and what is known `clock.known_lag_hours` later.
+
+    Raises DataRejected (65) if the lake has no row to tell the time by.
+    """
+    as_of = find_as_of(lake, settings)
+    known_by = as_of + timedelta(hours=settings.clock.known_lag_hours)
+    return PointInTime(as_of, min(known_by, datetime.now(UTC)))
 
 
 def find_as_of(lake: Lake, settings: Settings) -> datetime:

@@ -45,6 +45,15 @@ class ClockSettings(Section):
             " up to which history is complete; 'now': today's midnight UTC; or a date."
         ),
     )
+    known_lag_hours: float = Field(
+        24.0,
+        ge=0,
+        le=24 * 60,
+        description=(
+            "How long after `as_of` rows may still arrive and count for that night; the same lag"
+            " holds for the cut-offs of the past that a model learns from."
+        ),
+    )
 
 
 class WarehouseSettings(Section):

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from tasks.features.audit import audit_features
-from tasks.features.building import build_features
+from tasks.features.building import build_features, feature_drivers
+from tasks.features.declaration import DRIVERS
 from tasks.features.sufficiency import check_sufficiency
+from tasks.handles import FeatureTable
 from tasks.orchestration import step
+from tasks.settings import FeaturesSettings
+from tasks.warehouse import Lake
+
+
+def _describe_drivers(
+    lake: Lake, table: FeatureTable, settings: FeaturesSettings
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The driver of each feature, and each driver in plain words."""
+    return feature_drivers(lake, table, settings), {str(key): v for key, v in DRIVERS.items()}
+
 
 check_enough = step(check_sufficiency, name="check that there is enough to learn from")
 build = step(build_features, name="build features", retries=2)
 audit = step(audit_features, name="audit features for leaks")
+describe_drivers = step(_describe_drivers, name="name the drivers")

@@ -1,0 +1,35 @@
+"""Say of every eligible customer who is about to leave, why, and what is at stake."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from prefect import flow
+
+from tasks.clock import find_time
+from tasks.features import steps as features
+from tasks.handles import ScoreTable
+from tasks.registry import steps as registry
+from tasks.scoring import steps as scoring
+from tasks.settings import load_settings
+from tasks.validation import steps as validation
+from tasks.warehouse import open_lake
+
+
+@flow(name="score")
+def score(deployment: str | Path) -> ScoreTable:
+    """Score with the champion, check, publish and export. The same night twice is one run.
+
+    Raises DataRejected (65) for unsound scores, of which nothing is then published.
+    """
+    settings = load_settings(deployment)
+    with open_lake(settings) as lake:
+        champion, predictor = registry.load_champion(lake)
+        now = find_time(lake, settings)
+        table = features.build(
+            lake, (now.as_of,), (now.known_by,), lake.snapshot(), settings.features
+        )
+        validation.validate_features(lake, table, settings)
+        check = partial(validation.validate_scores, settings=settings)
+        return scoring.score_customers(lake, champion, predictor, table, check)
