@@ -122,7 +122,7 @@ def train(
     tuned = tune(data, splits, churn, directory=study_directory, progress=progress)
 
     calibration = choose_calibration(_parts(data, splits, tuned.fold_scores))
-    booster = _fit_final(data, splits.final, tuned, churn)
+    booster = fit_final(data, splits.final, tuned, churn)
     model_hash = write_model(
         directory / "model",
         feature_names=data.feature_names,
@@ -249,7 +249,7 @@ def _parts(data: TrainingData, splits: Splits, scores: tuple[Floats, ...]) -> li
     ]
 
 
-def _fit_final(data: TrainingData, rows: Indices, tuned: Tuned, churn: ChurnSettings) -> str:
+def fit_final(data: TrainingData, rows: Indices, tuned: Tuned, churn: ChurnSettings) -> str:
     """LightGBM's text of the model, fitted on every row whose outcome was known at the test."""
     import lightgbm
 
