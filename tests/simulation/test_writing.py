@@ -58,9 +58,7 @@ def query(sql: str, **values: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("format", ["parquet", "csv", "monthly_parquet"])
-def test_threads_change_no_byte(
-    make_settings: MakeSettings, tmp_path: Path, format: str
-) -> None:
+def test_threads_change_no_byte(make_settings: MakeSettings, tmp_path: Path, format: str) -> None:
     one = write(make_settings, tmp_path / "one", threads=1, format=format, dirty_share=0.05)
     two = write(make_settings, tmp_path / "two", threads=2, format=format, dirty_share=0.05)
     assert hashes(one) == hashes(two)
@@ -129,8 +127,10 @@ def test_a_population_is_sorted_and_fits_the_contracts(
         described = query(f"describe from read_parquet('{directory}/{table}/*.parquet')")
         types = {row["column_name"]: row["column_type"] for row in described}
         assert tuple(types) == contract.names
-        wanted = {c.name: c.type.replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")
-                  for c in contract.columns}
+        wanted = {
+            c.name: c.type.replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")
+            for c in contract.columns
+        }
         assert types == wanted
         rows = query(
             f"select customer_id, {contract.event_time} as at"
