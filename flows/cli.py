@@ -115,7 +115,12 @@ def up(
     from tasks.settings import find_home, load_services
 
     plan = supervisor.make_plan(
-        find_home(), load_services(context.obj), prefect_port, mlflow_port, schedule
+        find_home(),
+        load_services(context.obj),
+        prefect_port,
+        mlflow_port,
+        schedule,
+        context.obj,
     )
     run = supervisor.start_detached if detach else supervisor.run_in_front
     raise typer.Exit(run(plan, typer.echo))

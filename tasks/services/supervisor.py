@@ -45,15 +45,17 @@ from tasks.services.processes import (
     wait_until_ready,
 )
 from tasks.services.schedule import mark_crashed, read_schedule
-from tasks.settings import CONF, PROJECT, ServicesSettings
+from tasks.settings import CONF, ServicesSettings
 
 Say = Callable[[str], Any]
 
 SCHEDULE = CONF / "prefect.yaml"
 # Measured 15-30 s on two busy cores; a first start also makes three databases.
 _START_SECONDS = 180.0
-_STOP_SERVING_SECONDS = 3.0
-_STOP_SERVERS_SECONDS = 3.0
+# Together under ten seconds with PostgreSQL's own stop, which takes one.
+_STOP_FIRST_SECONDS = 3.0
+_STOP_PREFECT_SECONDS = 2.0
+_STOP_LIMIT_SECONDS = 30.0
 _WATCH_SECONDS = 0.5
 _REAP_EVERY_SECONDS = 60.0
 # A run is PENDING for a while before its process is there.
@@ -69,6 +71,7 @@ class Plan:
     mlflow_port: int
     parallel_runs: int
     schedule: Path
+    deployment: str | None = None
 
 
 def make_plan(
@@ -77,8 +80,9 @@ def make_plan(
     prefect_port: int | None,
     mlflow_port: int | None,
     schedule: Path | None,
+    deployment: str | None = None,
 ) -> Plan:
-    """Settings, with what the command line says over them."""
+    """Settings (of `deployment`, if one is named), with what the command line says over them."""
     path = (schedule or SCHEDULE).resolve()
     if not path.is_file():
         raise UsageError(f"There is no schedule file {path}.")
@@ -89,11 +93,12 @@ def make_plan(
         mlflow_port=settings.mlflow_port if mlflow_port is None else mlflow_port,
         parallel_runs=settings.parallel_runs,
         schedule=path,
+        deployment=deployment,
     )
 
 
 class _StopAsked(BaseException):
-    """SIGINT or SIGTERM has come."""
+    """SIGINT, SIGTERM or SIGHUP has come."""
 
 
 def run_in_front(plan: Plan, say: Say) -> int:
@@ -137,7 +142,9 @@ def start_detached(plan: Plan, say: Say) -> int:
     log_path = plan.home / "logs" / "up.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     log_path.touch(mode=0o600)
-    arguments = [sys.executable, "-m", "flows.cli", "up", "--schedule", str(plan.schedule)]
+    arguments = [sys.executable, "-m", "flows.cli"]
+    arguments += ["-d", plan.deployment] if plan.deployment else []
+    arguments += ["up", "--schedule", str(plan.schedule)]
     arguments += ["--prefect-port", str(plan.prefect_port)]
     arguments += ["--mlflow-port", str(plan.mlflow_port)]
     with log_path.open("wb") as log:
@@ -149,7 +156,6 @@ def start_detached(plan: Plan, say: Say) -> int:
                 # Its output is a log: the logins are not for it.
                 "HOLDFAST_HIDE_LOGINS": "1",
             },
-            cwd=PROJECT,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -179,7 +185,7 @@ def stop(home: Path, say: Say) -> None:
         return
     if is_alive(services.supervisor):
         os.kill(services.supervisor.pid, signal.SIGTERM)
-        deadline = time.monotonic() + 2 * (_STOP_SERVING_SECONDS + _STOP_SERVERS_SECONDS) + 10
+        deadline = time.monotonic() + _STOP_LIMIT_SECONDS
         while is_alive(services.supervisor):
             if time.monotonic() > deadline:
                 raise ServiceDown(
@@ -203,7 +209,8 @@ def show_addresses(home: Path, services: Services, say: Say) -> None:
     say(f"Logs     {home / 'logs'}")
 
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A closed terminal too: who stops without stopping the servers leaves them behind.
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _ask_stop(_number: int, _frame: Any) -> None:
@@ -241,7 +248,7 @@ def _clear_leftovers(home: Path, say: Say) -> None:
     if services is None:
         return
     left = [child.pid for child in services.children if is_alive(child)]
-    stop_tree(left, _STOP_SERVERS_SECONDS)
+    stop_tree(left, _STOP_FIRST_SECONDS)
     services_path(home).unlink(missing_ok=True)
     say(f"An earlier `holdfast up` was killed; {len(left)} of its servers still ran, now stopped.")
 
@@ -345,16 +352,16 @@ def _watch(home: Path, services: Services, running: list[Server]) -> None:
 
 
 def _stop_all(home: Path, services: Services, running: list[Server]) -> None:
-    """First who executes runs, then, while Prefect still answers, their runs, then the servers."""
+    """First who executes runs, then, while Prefect still answers, their runs, then Prefect."""
     pids = [server.process.pid for server in running if server.process is not None]
-    stop_tree(pids[2:], _STOP_SERVING_SECONDS)
+    stop_tree(pids[1:], _STOP_FIRST_SECONDS)
     if len(pids) > 2 and running[0].exit_code() is None:
         try:
             _reap(_api(home, services), "`holdfast up` was stopped while it ran.", 0.0)
         except HoldfastError as error:
             # Stopping goes on: the next start marks them.
             sys.stderr.write(f"holdfast: runs were not marked: {error}\n")
-    stop_tree(pids[:2], _STOP_SERVERS_SECONDS)
+    stop_tree(pids[:1], _STOP_PREFECT_SECONDS)
     for server in running:
         if server.process is not None:
             server.process.wait(timeout=5)
