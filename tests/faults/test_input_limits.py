@@ -291,8 +291,6 @@ def test_sql_in_an_undeclared_column_name_is_dropped(shop: Shop, payload: str) -
 def test_sql_in_a_declared_column_name_is_a_name(tmp_path: Path, payload: str) -> None:
     columns = {(payload if key == "customer" else key): kind for key, kind in COLUMNS.items()}
     name = '"' + payload.replace('"', '""') + '"'
-    if "$" in payload or "{" in payload:
-        pytest.skip("no column of that name can be declared: conf/ gives $ and {} a meaning")
     shop = Shop(tmp_path, columns=columns, map=MAP | {"customer_id": name})
     content = GOOD.replace("customer", name, 1)
     assert [row["customer_id"] for row in shop.read(content)] == ["ann", "bob", "cid"]
