@@ -202,8 +202,8 @@ def stop(home: Path, say: Say) -> None:
 def show_addresses(home: Path, services: Services, say: Say) -> None:
     """Where to look and how to get in. For a terminal: the passwords are in it."""
     hide = bool(os.environ.get("HOLDFAST_HIDE_LOGINS"))
-    prefect = "(in home/secrets)" if hide else find_secret(home, "prefect")
-    mlflow = "(in home/secrets)" if hide else find_secret(home, "mlflow")
+    prefect = f"(in {home / 'secrets'})" if hide else find_secret(home, "prefect")
+    mlflow = f"(in {home / 'secrets'})" if hide else find_secret(home, "mlflow")
     say(f"Prefect  {services.prefect_url}/dashboard   login  {LOGIN}:{prefect}")
     say(f"MLflow   {services.mlflow_url}/             login  {LOGIN} / {mlflow}")
     say(f"Logs     {home / 'logs'}")
