@@ -8,12 +8,14 @@ the same lake as a run that nobody disturbed.
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
 import random
 import re
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -76,15 +78,16 @@ def crash_points() -> list[str]:
     return sorted(names)
 
 
-def _lines(part: int, rows: int) -> str:
+def _lines(number: int, part: int, rows: int) -> str:
     return "".join(
-        f"{part}-{n},customer {n % 17},2011-10-{part:02}T{n % 24:02}:00:00Z,{n % 5},{n}.50\n"
+        f"{number}-{part}-{n},customer {n % 17},2011-10-{part:02}T{n % 24:02}:00:00Z,"
+        f"{n % 5},{n}.50\n"
         for n in range(rows)
     )
 
 
-# Which files a scenario delivers, and whether 05 then comes with other content: first without
-# leave, then as a correction.
+# Which files a round of the scenario delivers, and whether 05 then comes with other content:
+# first without leave, then as a correction.
 SCENARIOS: dict[str, tuple[tuple[str, ...], bool]] = {
     "accept": (("04",), False),
     "reject": (("02-ragged",), False),
@@ -95,28 +98,38 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], bool]] = {
 }
 
 
-def scenarios_of(point: str) -> tuple[str, ...]:
-    """The scenarios in which the point is reached, each as small as can be."""
-    stage = point.split(".")[0]
-    return {
+def points_of(scenario: str) -> list[str]:
+    """The points that a scenario must reach; each is reached by one scenario or more."""
+    return [point for point in crash_points() if scenario in _scenarios(point)]
+
+
+def _scenarios(point: str) -> tuple[str, ...]:
+    if point == "publish.after_compaction":
+        return ("correct",)
+    stages = {
         "reject": ("reject",),
         "conflict": ("correct",),
         "compact": ("merge",),
-        "publish": ("correct",) if point.endswith("compaction") else ("correct", "stop"),
-    }.get(stage, ("accept",))
+        "publish": ("correct", "stop"),
+    }
+    return stages.get(point.split(".")[0], ("accept",))
 
 
-def _deliver(folder: Path, parts: tuple[str, ...], second: bool) -> None:
+def _deliver(folder: Path, number: int, parts: tuple[str, ...], second: bool) -> None:
+    for old in folder.glob("*.csv"):
+        old.unlink()
+    late = f"{number}-late,late,2011-10-05T01:00:00Z,1,1\n"
     texts = {
-        "01": _lines(1, 70),
-        "02-ragged": _lines(2, 5) + "2-6,customer 6\n",
-        "03-stopped": _lines(3, 20),
-        "04": _lines(4, 12),
-        "05": _lines(5, 81) + ("5-99,late,2011-10-05T01:00:00Z,1,1\n" if second else ""),
-        "06": _lines(6, 75),
+        "01": _lines(number, 1, 70),
+        "02-ragged": _lines(number, 2, 5) + "2-6,customer 6\n",
+        "03-stopped": _lines(number, 3, 20),
+        "04": _lines(number, 4, 12),
+        "05": _lines(number, 5, 81) + (late if second else ""),
+        "06": _lines(number, 6, 75),
     }
     for part in parts:
-        (folder / f"{part}.csv").write_text(f"{HEADER}\n{texts[part]}", encoding="utf-8")
+        path = folder / f"{number:02}-{part}.csv"
+        path.write_text(f"{HEADER}\n{texts[part]}", encoding="utf-8")
 
 
 def _judge(staged: StagedBatch) -> Verdict:
@@ -129,14 +142,14 @@ def _judge(staged: StagedBatch) -> Verdict:
     return judge(staged, [row["row_number"] for row in refused], stop=stop)
 
 
-def ingest(settings: Settings, folder: Path, scenario: str) -> None:
-    """One whole run, safe to begin again: deliveries, a conflict, and its correction."""
+def ingest(settings: Settings, folder: Path, scenario: str, rounds: Sequence[int]) -> None:
+    """Rounds of deliveries, each with a conflict and its correction; safe to begin again."""
     parts, corrected = SCENARIOS[scenario]
-    rounds = [(False, False), (True, False), (True, True)] if corrected else [(False, False)]
+    turns = [(False, False), (True, False), (True, True)] if corrected else [(False, False)]
     with open_lake(settings) as lake:
         steps.recover_intake(lake, settings)
-        for second, supersede in rounds:
-            _deliver(folder, parts, second)
+        for number, (second, supersede) in itertools.product(rounds, turns):
+            _deliver(folder, number, parts, second)
             for delivery in steps.discover_deliveries(settings):
                 try:
                     staged = steps.stage_delivery(lake, delivery, settings, "test", supersede)
@@ -148,11 +161,16 @@ def ingest(settings: Settings, folder: Path, scenario: str) -> None:
 
 
 def _child(
-    settings: Settings, folder: Path, scenario: str, crash_at: str, database_url: str
+    settings: Settings,
+    folder: Path,
+    scenario: str,
+    rounds: Sequence[int],
+    crash_at: str,
+    database_url: str,
 ) -> None:
     os.environ["HOLDFAST_DATABASE_URL"] = database_url
     os.environ["HOLDFAST_CRASH_AT"] = crash_at
-    ingest(settings, folder, scenario)
+    ingest(settings, folder, scenario, rounds)
 
 
 def harness_context() -> ForkServerContext:
@@ -174,6 +192,7 @@ def run_until_done(
     folder: Path,
     database_url: str,
     scenario: str,
+    rounds: Sequence[int] = (0,),
     *,
     crash_at: str = "",
     kill_after_seconds: list[float] | None = None,
@@ -185,7 +204,7 @@ def run_until_done(
     delays = list(kill_after_seconds or [])
     for _ in range(MAXIMUM_STARTS + len(delays)):
         first = "" if codes else crash_at
-        arguments = (settings, folder, scenario, first, database_url)
+        arguments = (settings, folder, scenario, rounds, first, database_url)
         process = context.Process(target=_child, args=arguments)
         process.start()
         if delays:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,18 @@ from tasks.postgres import find_database
 from tasks.settings import Settings
 from tasks.warehouse import Lake, open_lake
 from tests.faults.crash_harness import (
+    SCENARIOS,
     crash_points,
     describe_lake,
+    points_of,
     random_delays,
     run_until_done,
-    scenarios_of,
     source_of,
 )
 
 pytestmark = pytest.mark.faults
 
 KILLS = 6
-CASES = [(point, scenario) for point in crash_points() for scenario in scenarios_of(point)]
 
 MakeDisturbed = Callable[[], tuple[Settings, Path]]
 
@@ -56,21 +56,17 @@ def disturbed(
     return make
 
 
-@pytest.fixture(scope="module")
-def expected(disturbed: MakeDisturbed, database_url: str) -> Callable[[str], dict[str, Any]]:
-    """What an undisturbed run of a scenario publishes."""
-    known: dict[str, dict[str, Any]] = {}
-
-    def find(scenario: str) -> dict[str, Any]:
-        if scenario not in known:
-            settings, folder = disturbed()
-            assert run_until_done(settings, folder, database_url, scenario).exit_codes == (0,)
-            known[scenario] = _describe(settings, database_url)
-            assert known[scenario]["doubled"] == 0
-            assert known[scenario]["ledger"]
-        return known[scenario]
-
-    return find
+def _undisturbed(
+    where: tuple[Settings, Path], database_url: str, scenario: str, rounds: Sequence[int]
+) -> dict[str, Any]:
+    """What a run that nobody killed publishes."""
+    settings, folder = where
+    run = run_until_done(settings, folder, database_url, scenario, rounds)
+    assert run.exit_codes == (0,)
+    described = _describe(settings, database_url)
+    assert described["doubled"] == 0
+    assert described["ledger"]
+    return described
 
 
 def _describe(settings: Settings, database_url: str) -> dict[str, Any]:
@@ -81,30 +77,36 @@ def _describe(settings: Settings, database_url: str) -> dict[str, Any]:
         del os.environ["HOLDFAST_DATABASE_URL"]
 
 
-@pytest.mark.parametrize(("point", "scenario"), CASES)
-def test_killed_at_a_point_and_started_again_it_ends_as_if_undisturbed(
-    point: str,
-    scenario: str,
-    disturbed: MakeDisturbed,
-    database_url: str,
-    expected: Callable[[str], dict[str, Any]],
+@pytest.mark.parametrize("scenario", ["accept", "reject", "stop", "correct", "merge"])
+def test_killed_at_every_point_and_started_again_it_ends_as_if_undisturbed(
+    scenario: str, disturbed: MakeDisturbed, database_url: str
 ) -> None:
+    points = points_of(scenario)
     settings, folder = disturbed()
-    run = run_until_done(settings, folder, database_url, scenario, crash_at=point)
-    assert run.exit_codes == (-signal.SIGKILL, 0), "the point was not reached"
-    assert _describe(settings, database_url) == expected(scenario)
+    for number, point in enumerate(points):
+        run = run_until_done(settings, folder, database_url, scenario, [number], crash_at=point)
+        assert run.exit_codes == (-signal.SIGKILL, 0), f"{point} was not reached"
+    assert _describe(settings, database_url) == _undisturbed(
+        disturbed(), database_url, scenario, range(len(points))
+    )
+
+
+def test_every_point_belongs_to_a_scenario() -> None:
+    covered = {point for scenario in SCENARIOS for point in points_of(scenario)}
+    assert covered == set(crash_points())
+    assert len(covered) > 30
 
 
 def test_killed_at_random_times_it_ends_as_if_undisturbed(
-    disturbed: MakeDisturbed,
-    database_url: str,
-    expected: Callable[[str], dict[str, Any]],
+    disturbed: MakeDisturbed, database_url: str
 ) -> None:
     settings, folder = disturbed()
     delays = random_delays(seed=11, kills=KILLS, longest_seconds=2.5)
     run = run_until_done(settings, folder, database_url, "everything", kill_after_seconds=delays)
     assert -signal.SIGKILL in run.exit_codes
-    assert _describe(settings, database_url) == expected("everything")
+    assert _describe(settings, database_url) == _undisturbed(
+        disturbed(), database_url, "everything", [0]
+    )
 
 
 def _hold_the_lock(settings: Settings, ready: Any) -> None:
