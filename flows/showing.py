@@ -190,14 +190,13 @@ def show_training(admission: Admission) -> None:
 
 def show_scores(scores: ScoreTable, rows: int = 10) -> None:
     """The head of the ranked list, and where the whole of it is."""
-    import pyarrow.parquet as pq
+    from tasks.scoring.steps import read_head
 
     console = _console()
     if scores.parquet_path is not None:
-        head = next(pq.ParquetFile(scores.parquet_path).iter_batches(batch_size=rows))
         numbers = ("rank", "probability", "at risk")
         table = _table("customer", *numbers, "because of", right=numbers)
-        for row in head.to_pylist():
+        for row in read_head(scores.parquet_path, rows):
             reasons = [row[f"reason_{number}"] for number in (1, 2, 3)]
             table.add_row(
                 _cell(row["customer_id"]),

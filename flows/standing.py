@@ -1,4 +1,4 @@
-"""How a deployment stands: batches, champion, last decision and ages, read from the ledger alone."""
+"""How a deployment stands: batches, champion, last decision, ages; from the ledger alone."""
 
 from __future__ import annotations
 

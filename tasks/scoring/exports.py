@@ -139,3 +139,10 @@ def _escape_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
         for column in batch.columns
     ]
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def read_head(path: Path, rows: int) -> list[dict[str, Any]]:
+    """The first rows of an exported Parquet list, which is in order of rank."""
+    with pyarrow.parquet.ParquetFile(path) as file:
+        head = next(file.iter_batches(batch_size=rows), None)
+        return head.to_pylist() if head is not None else []

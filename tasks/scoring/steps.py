@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tasks.handles import Champion, FeatureTable, Predictor, ScoreTable
 from tasks.orchestration import publish_markdown, step
+from tasks.scoring.exports import read_head
 from tasks.scoring.scoring import Check, score
 from tasks.warehouse import Lake
 
-__all__ = ["score_customers"]
+__all__ = ["read_head", "score_customers"]
 
 
 def _score_customers(
