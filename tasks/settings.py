@@ -27,6 +27,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 CONF = PROJECT / "conf"
 HOME_VARIABLE = "HOLDFAST_HOME"
 DATA_VARIABLE = "HOLDFAST_DATA"
+SIMULATED_VARIABLE = "HOLDFAST_SIMULATED"
 
 
 class Section(BaseModel):
@@ -634,7 +635,10 @@ _REFERENCE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 
 
 def _expand(value: Any, path: Path) -> Any:
-    """Fill `${NAME}` from the environment; HOLDFAST_DATA falls back to `../shared/data`."""
+    """Fill `${NAME}` from the environment.
+
+    HOLDFAST_DATA falls back to `../shared/data`, HOLDFAST_SIMULATED to the state directory.
+    """
     if isinstance(value, dict):
         return {key: _expand(item, path) for key, item in value.items()}
     if isinstance(value, list):
@@ -647,6 +651,8 @@ def _expand(value: Any, path: Path) -> Any:
         found = os.environ.get(name)
         if found is None and name == DATA_VARIABLE:
             found = str((PROJECT.parent / "shared" / "data").resolve())
+        if found is None and name == SIMULATED_VARIABLE:
+            found = str(find_home() / "simulated")
         if found is None:
             raise ConfigurationError(
                 f"{_short(path)} needs the environment variable {name}, which is not set."

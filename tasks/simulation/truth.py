@@ -70,7 +70,7 @@ def reveal_chunks(
 ) -> Iterator[pa.Table]:
     """The same in chunks of customers, in their order."""
     as_of_day = (as_of - plan.start_on).days
-    if not 0 <= as_of_day <= plan.window_days or not 1 <= horizon_days:
+    if not 0 <= as_of_day <= plan.window_days or not horizon_days >= 1:
         raise UsageError(
             f"{as_of} lies outside of what is simulated.",
             found=f"simulated from {plan.start_on} to {plan.end_on}",

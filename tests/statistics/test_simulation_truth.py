@@ -1,4 +1,4 @@
-"""What is told as true holds: probabilities are met, and the lots of the contacts show their effect."""
+"""What is told as true holds: probabilities are met, and the lots of contacts show their effect."""
 
 from __future__ import annotations
 
@@ -131,7 +131,8 @@ def test_the_lots_of_the_campaigns_show_the_effect(
             left join contacted using (customer_id)
             anti join opted_out using (customer_id)
             where contact_kind = '{kind}' and not is_held_out
-                and joined_at < '{sent_on} 00:00:00+00' and dropped_out_at >= '{sent_on} 12:00:00+00'
+                and joined_at < '{sent_on} 00:00:00+00'
+                and dropped_out_at >= '{sent_on} 12:00:00+00'
             order by customer_id
             """
         )
@@ -168,7 +169,8 @@ def test_only_the_living_answer_and_the_held_out_get_nothing(population: Populat
         with ends as (
             select customer_id, min(opted_out_at) as ended from {contacts} group by customer_id
         )
-        select count(*) as n from {contacts} join ends using (customer_id) where contacted_at > ended
+        select count(*) as n from {contacts} join ends using (customer_id)
+        where contacted_at > ended
         """
     )
     assert after["n"][0] == 0
