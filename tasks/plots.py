@@ -89,7 +89,8 @@ def plot_precision_recall(
     """Precision over recall, with the share of churners as the line to beat."""
     figure, axes = _canvas("Precision and recall")
     for name, colour, width in _styles(curves, model):
-        points = _finite(curves[name])
+        # Where nobody is found yet, precision is no number; a curve begins at its first find.
+        points = [(recall, found) for recall, found in _finite(curves[name]) if recall > 0]
         axes.plot(*_columns(points), color=colour, linewidth=width, label=name)
     if base_rate is not None and math.isfinite(base_rate):
         axes.axhline(base_rate, color=_GUIDE_COLOUR, linestyle="--", linewidth=1, label="at random")

@@ -171,7 +171,8 @@ def predict_apart(
 ) -> tuple[float, ...]:
     """Load the model in a throw-away process and predict the golden rows.
 
-    Raises Refused (77) if it does not load, hangs, or gives something that is no probability.
+    Raises Refused (77) if it does not load, hangs, gives something that is no probability, or if
+    its model text is not what LightGBM would write itself.
     """
     request = {
         "directory": str(directory),
@@ -194,11 +195,13 @@ def predict_apart(
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise _refuse_load(directory, f"exit {done.returncode}: {last[:300]}")
     try:
-        values = json.loads(done.stdout)["probabilities"]
-        probabilities = tuple(float(value) for value in values)
+        answer = json.loads(done.stdout)
+        probabilities = tuple(float(value) for value in answer["probabilities"])
     except (ValueError, KeyError, TypeError):
         raise _refuse_load(directory, "its answer is no list of numbers") from None
     sound = all(math.isfinite(value) and 0 <= value <= 1 for value in probabilities)
+    if answer.get("canonical") is not True:
+        raise _refuse_load(directory, "model.lgb.txt says something else than it seems to")
     if len(probabilities) != _GOLDEN_ROWS or not sound:
         raise _refuse_load(directory, "it gives something other than probabilities")
     return probabilities

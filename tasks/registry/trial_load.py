@@ -2,7 +2,7 @@
 
 Run as a script by `integrity.predict_apart`, isolated from our packages: a damaged LightGBM file
 can kill the process that reads it (24 of 25 truncations do), and that must be this one.
-Standard input: {"directory", "names", "rows"}; standard output: {"probabilities"}.
+Standard input: {"directory", "names", "rows"}; standard output: {"probabilities", "canonical"}.
 """
 
 from __future__ import annotations
@@ -36,8 +36,26 @@ def main() -> int:
         }
     )
     probabilities = [float(value) for value in predictor.predict(table)]
-    json.dump({"probabilities": probabilities}, sys.stdout)
+    answer = {"probabilities": probabilities, "canonical": is_canonical(directory)}
+    json.dump(answer, sys.stdout)
     return 0
+
+
+def is_canonical(directory: Path) -> bool:
+    """Whether LightGBM writes the model back as the very text that it read.
+
+    A text with a line twice, or with parameters of its own, is read without a word and means
+    something else than it seems to.
+    """
+    path = directory / "model.lgb.txt"
+    if not path.exists():
+        return True
+    import lightgbm
+
+    text = path.read_bytes()
+    booster = lightgbm.Booster(model_str=text.decode("utf-8"))
+    written: str = booster.model_to_string()
+    return written.encode("utf-8") == text
 
 
 if __name__ == "__main__":

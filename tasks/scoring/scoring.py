@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import SCORES
 from tasks.crash import crash_point
-from tasks.errors import DataRejected, suggest
+from tasks.errors import DataRejected, HoldfastError, suggest
 from tasks.handles import Champion, FeatureTable, Predictor, ScoreTable
 from tasks.scoring.exports import ExportFile, hash_file, put_in_place, write_files
 from tasks.warehouse import quote
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _SQL = Path(__file__).with_name("sql")
 _REASONS = ("reason_1", "reason_2", "reason_3")
+# Said of a customer whom no driver pushes towards leaving, so that every row has a reason.
+NO_REASON = "nothing points to leaving"
 # What `lake.main.scores` is checked with before it is published: the Parquet file to be exported.
 Check = Callable[[Path], None]
 
@@ -72,9 +74,14 @@ def score(
     _rank(lake, table, settings)
     listed = ", ".join(quote(column.name) for column in SCORES)
     files = _write(lake, table, f"select {listed} from ranked_scores order by rank", settings)
-    if check is not None:
-        check(files[1].aside)
-    _publish(lake, table, files)
+    try:
+        if check is not None:
+            check(files[1].aside)
+        _publish(lake, table, files)
+    except HoldfastError:
+        for file in files:
+            file.aside.unlink(missing_ok=True)
+        raise
     for file in files:
         put_in_place(file)
     return _with_files(table, files)
@@ -163,6 +170,7 @@ def _score_batch(batch: pa.Table, predictor: Predictor, settings: Settings) -> p
         "value_amount": batch["holdfast_value"],
         "probability": pa.array(probability, pa.float64()),
     }
+    reasons = [row or (NO_REASON,) for row in reasons]
     for place, name in enumerate(_REASONS):
         columns[name] = pa.array(
             [row[place] if place < min(kept, len(row)) else None for row in reasons], pa.string()

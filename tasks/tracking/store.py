@@ -84,10 +84,10 @@ def quieten(settings: Settings) -> None:
             "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
             "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+            "MLFLOW_LOGGING_LEVEL": "ERROR",
         }
     )
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
 
 
 def probe(settings: Settings, uri: str, database: Database | None) -> None:

@@ -25,7 +25,7 @@ from tasks.handles import FeatureTable, FinalCustomers, ScoreTable, TrainingReco
 from tasks.registry.admission import Admission, admit
 from tasks.registry.champion import champion_status, find_champion, open_champion
 from tasks.registry.steps import load_champion
-from tasks.scoring.scoring import score
+from tasks.scoring.scoring import NO_REASON, score
 from tasks.settings import Settings
 from tasks.tracking.tracker import CHAMPION, Tracker, open_tracker
 from tasks.warehouse import Lake, open_lake
@@ -164,7 +164,7 @@ def test_plain_pyfunc_gives_the_numbers_of_the_batch_scores(night: Night, tmp_pa
     assert len(scored) == len(plain) == 300
     for row in scored:
         assert row["probability"] == plain[row["customer_id"]]["probability"]
-        assert row["reason_1"] == plain[row["customer_id"]]["reason_1"]
+        assert row["reason_1"] == (plain[row["customer_id"]]["reason_1"] or NO_REASON)
 
 
 def test_no_customer_is_in_mlflow_or_among_the_models(night: Night) -> None:

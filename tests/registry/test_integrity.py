@@ -167,6 +167,27 @@ def test_a_model_that_misbehaves_hurts_no_one(tmp_path: Path, code: str, found: 
         predict_apart(tmp_path, FEATURES, 3)
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("leaf_value=", "leaf_value=9 9 9 9 9 9 9\nleaf_value="),
+        ("[seed: 1]", "[seed: 1]\n[odd: 1]"),
+    ],
+)
+def test_a_model_text_that_lightgbm_would_not_write_is_not_let_in(
+    candidate: Candidate, tmp_path: Path, old: str, new: str
+) -> None:
+    directory = tmp_path / "odd"
+    shutil.copytree(candidate.directory, directory)
+    path = directory / "model.lgb.txt"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(Refused):
+        predict_apart(directory, FEATURES, 60)
+
+
 def test_keeping_twice_is_one_copy_and_another_model_gets_its_own(
     kept: tuple[Path, dict[str, str]], candidate: Candidate, tmp_path: Path
 ) -> None:

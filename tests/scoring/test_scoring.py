@@ -21,7 +21,7 @@ from tasks.errors import DataRejected, HoldfastError
 from tasks.handles import Champion, Predictor
 from tasks.registry.integrity import load_predictor
 from tasks.scoring.exports import hash_file
-from tasks.scoring.scoring import score
+from tasks.scoring.scoring import NO_REASON, score
 from tasks.settings import PROJECT, Settings
 from tasks.warehouse import Lake
 from tests.registry.models import make_model, make_rule
@@ -77,8 +77,8 @@ def test_every_customer_of_the_newest_cutoff_gets_a_sound_row(
     below = (probability[None, :] <= probability[:, None]).mean(axis=1) * 100
     assert percentile == pytest.approx(below, abs=5.1e-5)
     reasons = rows["reason_1"].to_pylist()
-    assert sum(reason is not None for reason in reasons) > 400
-    assert all(isinstance(reason, str) and " " in reason for reason in reasons if reason)
+    assert sum(reason != NO_REASON for reason in reasons) > 400
+    assert all(isinstance(reason, str) and " " in reason for reason in reasons)
 
 
 def test_scoring_twice_is_one_run_and_the_same_bytes(
@@ -189,6 +189,8 @@ def test_a_failed_check_publishes_nothing(
     with pytest.raises(DataRejected, match="suite says no"):
         score(lake, champion, predictor, make_features(lake, 100), settings, check=check)
     assert "scores" not in lake.tables()
+    folder = settings.home / "exports" / settings.deployment
+    assert not any(path.is_file() for path in folder.rglob("*"))
 
 
 def test_no_eligible_customer_and_a_missing_column_are_named(
@@ -208,7 +210,7 @@ SCORER = """
 import sys
 from pathlib import Path
 from tasks.registry.integrity import load_predictor
-from tasks.scoring.scoring import score
+from tasks.scoring.scoring import NO_REASON, score
 from tasks.settings import load_settings
 from tasks.warehouse import open_lake
 from tests.scoring.tables import make_champion, make_features
