@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from tasks.registry.gate import (
 )
 from tasks.settings import RegistrySettings
 
-SETTINGS = RegistrySettings()
+SETTINGS = RegistrySettings(bootstrap_replicates=400)
 CANDIDATE = Candidate(
     kind="model",
     name="lightgbm",
@@ -62,6 +63,7 @@ CHAMPION = Champion(
 )
 
 
+@cache
 def make_evidence(
     challenger: float = 1.0, champion: float | None = None, rule: float = 0.2, n: int = 3000
 ) -> GateEvidence:
@@ -192,24 +194,26 @@ def test_missing_evidence_blocks(broken: str) -> None:
     assert any("NO: " in value for value in decision_tags(decision).values())
 
 
-@pytest.mark.parametrize("metric", REQUIRED_METRICS)
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, None, "0.7"])
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_metric_that_is_no_number_blocks(metric: str, bad: Any, place: int) -> None:
-    interval: list[Any] = [0.5, 0.4, 0.6]
-    interval[place] = bad
-    candidate = replace(CANDIDATE, metrics={**CANDIDATE.metrics, metric: tuple(interval)})
-    decision = gate(candidate, None, make_evidence(2.0), SETTINGS)
-    assert decision.outcome == "blocked"
-    assert metric in decision.reason
+def test_metric_that_is_no_number_blocks(bad: Any, place: int) -> None:
+    evidence = make_evidence(2.0, n=300)
+    for metric in REQUIRED_METRICS:
+        interval: list[Any] = [0.5, 0.4, 0.6]
+        interval[place] = bad
+        candidate = replace(CANDIDATE, metrics={**CANDIDATE.metrics, metric: tuple(interval)})
+        decision = gate(candidate, None, evidence, SETTINGS)
+        assert decision.outcome == "blocked"
+        assert metric in decision.reason
 
 
-@pytest.mark.parametrize("metric", REQUIRED_METRICS)
-def test_metric_not_there_blocks(metric: str) -> None:
-    metrics = {name: value for name, value in CANDIDATE.metrics.items() if name != metric}
-    decision = gate(replace(CANDIDATE, metrics=metrics), None, make_evidence(2.0), SETTINGS)
-    assert decision.outcome == "blocked"
-    assert metric in decision.reason
+def test_metric_not_there_blocks() -> None:
+    evidence = make_evidence(2.0, n=300)
+    for metric in REQUIRED_METRICS:
+        metrics = {name: value for name, value in CANDIDATE.metrics.items() if name != metric}
+        decision = gate(replace(CANDIDATE, metrics=metrics), None, evidence, SETTINGS)
+        assert decision.outcome == "blocked"
+        assert metric in decision.reason
 
 
 def test_too_few_customers_block() -> None:
@@ -256,7 +260,7 @@ def test_bootstrap_agrees_with_drawing_customers_one_by_one() -> None:
     one, other = evidence.challenger_return_amount, evidence.champion_return_amount
     gain, budget = evidence.contact_gain_amount, 60
     assert other is not None
-    fast = compare_profit(one, other, gain, budget_contacts=budget, replicates=20_000, seed=1)
+    fast = compare_profit(one, other, gain, budget_contacts=budget, replicates=10_000, seed=1)
     random = np.random.default_rng(2)
     slow = np.empty(4000)
     for place in range(len(slow)):
@@ -291,11 +295,11 @@ def test_only_expected_gains_are_contacted() -> None:
     assert (compared.profit_amount, compared.other_profit_amount) == (10.0, -5.0)
 
 
-def test_a_million_customers_take_seconds() -> None:
+def test_many_customers_take_seconds() -> None:
     random = np.random.default_rng(1)
-    n = 1_000_000
+    n = 300_000
     one, other, gain = (random.normal(1, 1, n) for _ in range(3))
     start = time.process_time()
     compared = compare_profit(one, other, gain, budget_contacts=n // 10, replicates=2000, seed=1)
     assert math.isfinite(compared.low_amount)
-    assert time.process_time() - start < 20
+    assert time.process_time() - start < 10
