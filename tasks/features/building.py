@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from tasks.contracts import CONTRACTS
 from tasks.crash import crash_point
-from tasks.errors import InternalError
 from tasks.features import declaration
 from tasks.features.computing import Computed, Request, compute_features
 from tasks.handles import FeatureTable, Snapshot
@@ -145,15 +144,13 @@ def _read_codes(lake: Lake) -> dict[tuple[str, str], int]:
 
 def find_features(lake: Lake, table: str) -> FeatureTable | None:
     """The handle of a feature table that is in the lake, or None."""
-    if table not in lake.tables():
-        return None
     rows = lake.rows(
         "select * from lake.ledger.feature_tables where table_name = $table"
         " order by built_at desc limit 1",
         {"table": table},
     )
-    if not rows:
-        raise InternalError(f"The lake has a table '{table}' that its ledger does not know.")
+    if not rows or table not in lake.tables():
+        return None
     row = rows[0]
     return FeatureTable(
         table=table,
@@ -216,16 +213,18 @@ def _record(lake: Lake, handle: FeatureTable, computed: Computed) -> None:
 
 
 def _remove_old(lake: Lake, keep: str) -> None:
-    present = lake.tables()
     listed = [
         row["table_name"]
         for row in lake.rows(
             "select table_name, max(built_at) as built_at from lake.ledger.feature_tables"
-            " group by table_name order by built_at desc"
+            " where table_name <> $keep group by table_name order by built_at desc",
+            {"keep": keep},
         )
-        if row["table_name"] in present and row["table_name"] != keep
     ]
-    for table in listed[_KEPT_TABLES - 1 :]:
+    if len(listed) < _KEPT_TABLES:
+        return
+    present = lake.tables()
+    for table in (name for name in listed[_KEPT_TABLES - 1 :] if name in present):
         lake.execute(f"drop table lake.main.{quote(table)}")
 
 

@@ -137,6 +137,8 @@ class _Work:
         self.connection = connection
         self.request = request
         self.late_customers = 0
+        self.has_season = False
+        self.has_rows = False
         self.new_codes: Mapping[tuple[str, str], int] = {}
         self.values = {
             "horizon_days": request.horizon_days,
@@ -195,7 +197,7 @@ class _Work:
         every = list(range(len(self.request.as_of)))
         self._take_cutoffs(every)
         names = self._names(inside, every)
-        self.connection.execute("drop table if exists feature_chunk")
+        self.has_rows = False
         if "orders" in self.sources:
             self._run("line_day", names)
         self._run("person", {**names, "ids": self._population_ids(inside)})
@@ -265,11 +267,10 @@ class _Work:
             f"left join {source}_features using (customer_number, cutoff_number)"
             for source in dict.fromkeys(feature.source for feature in self.features)
         ]
-        exists = self.connection.scalar(
-            "select count(*) > 0 from duckdb_tables() where table_name = 'feature_chunk'"
-            " and temporary"
-        )
-        into = "insert into feature_chunk" if exists else "create temporary table feature_chunk as"
+        into = "create or replace temporary table feature_chunk as"
+        if self.has_rows:
+            into = "insert into feature_chunk"
+        self.has_rows = True
         self.connection.execute(f"{into} select {', '.join(columns)} from pair {' '.join(joins)}")
 
     def add_to(self, digest: Any) -> int:
@@ -309,26 +310,29 @@ class _Work:
             },
         )
         for source in (*SOURCES, "labelled"):
-            flags = [
-                source in request.relations
-                and bool(
-                    connection.rows(
-                        f"select 1 as seen from {request.relations[source]}"
-                        f" where {CONTRACTS[source].event_time} < {_moment(as_of)}"
-                        f" and {self._seen_by(source, known_by)} limit 1"
-                    )
-                )
-                for as_of, known_by in zip(request.as_of, request.known_by, strict=True)
-            ]
-            listed = ", ".join(
-                f"({number}, {str(flag).lower()})" for number, flag in enumerate(flags)
-            )
+            flags = self._seen_at_cutoffs(source)
+            listed = ", ".join(f"({number}, {flag})" for number, flag in enumerate(flags))
             connection.execute(
                 "create or replace temporary table every_cutoff as"
                 f" select every_cutoff.*, flag.seen as sees_{source} from every_cutoff"
                 f" inner join (values {listed}) flag (cutoff_number, seen) using (cutoff_number)"
                 " order by cutoff_number"
             )
+
+    def _seen_at_cutoffs(self, source: str) -> list[bool]:
+        """Whether each cut-off sees any row of a source; one statement, each part stops early."""
+        request = self.request
+        if source not in request.relations:
+            return [False] * len(request.as_of)
+        parts = [
+            f"(select true from {request.relations[source]}"
+            f" where {CONTRACTS[source].event_time} < {_moment(as_of)}"
+            f" and {self._seen_by(source, known_by)} limit 1) as seen_{number}"
+            for number, (as_of, known_by) in enumerate(
+                zip(request.as_of, request.known_by, strict=True)
+            )
+        ]
+        return [bool(seen) for seen in self.connection.one(f"select {', '.join(parts)}").values()]
 
     def _require_population(self) -> None:
         table = POPULATION[self.request.outcome]
@@ -361,6 +365,7 @@ class _Work:
         self._run("day_total", names)
         self._run("season", names)
         self.connection.execute("create or replace temporary table every_season as from season")
+        self.has_season = True
 
     def _make_doubtful_season(self, names: dict[str, str]) -> None:
         parts: list[str] = []
@@ -383,23 +388,18 @@ class _Work:
         self.connection.execute(
             f"create or replace temporary table every_season as {' union all '.join(parts)}"
         )
+        self.has_season = True
 
     def _take_cutoffs(self, numbers: Sequence[int]) -> None:
         """Make `cutoff` and `season` hold these cut-offs, numbered from 0."""
         first = numbers[0]
         listed = ", ".join(str(number) for number in numbers)
-        for name in ("cutoff", "season"):
-            if name == "season" and not hasattr(self, "sources"):
-                continue
-            present = self.connection.scalar(
-                f"select count(*) > 0 from duckdb_tables() where table_name = 'every_{name}'"
+        for name in ("cutoff", "season") if self.has_season else ("cutoff",):
+            self.connection.execute(
+                f"create or replace temporary table {name} as"
+                f" select * replace (cutoff_number - {first} as cutoff_number)"
+                f" from every_{name} where cutoff_number in ({listed})"
             )
-            if present:
-                self.connection.execute(
-                    f"create or replace temporary table {name} as"
-                    f" select * replace (cutoff_number - {first} as cutoff_number)"
-                    f" from every_{name} where cutoff_number in ({listed})"
-                )
 
     def _names(self, inside: str, numbers: Sequence[int]) -> dict[str, str]:
         """The texts that fill the SQL: relations, and sums of comparisons with the cut-offs."""
