@@ -14,6 +14,7 @@ from typing import Any
 
 from tasks.errors import InternalError, UsageError, suggest
 from tasks.handles import Batch, BatchState, RawBatch, RuleResult
+from tasks.intake.gaps import find_gaps
 from tasks.intake.masking import mask_line, read_header
 from tasks.intake.raw import raw_path
 from tasks.warehouse import Connection, Lake
@@ -207,7 +208,7 @@ def count_batches(lake: Connection) -> dict[str, Any]:
 
     Keys: `states` {state: batches}, `tables` {table: {batches, received, accepted, quarantined,
     newest_published_at}} over accepted batches, `unfinished` and `quarantined` (batch names),
-    `newest_published_at` (ISO 8601 UTC or None).
+    `gaps` {source: missing parts}, `newest_published_at` (ISO 8601 UTC or None).
     """
     batches = read_batches(lake)
     states: dict[str, int] = {}
@@ -239,6 +240,7 @@ def count_batches(lake: Connection) -> dict[str, Any]:
         "tables": tables,
         "unfinished": [b.batch_name for b in batches if b.state in UNFINISHED],
         "quarantined": [b.batch_name for b in batches if b.state == "quarantined"],
+        "gaps": {gap.source: list(gap.missing) for gap in find_gaps(batches)},
         "newest_published_at": max(newest, default=None),
     }
 
