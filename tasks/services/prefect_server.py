@@ -81,7 +81,8 @@ def login_header(login: str) -> dict[str, str]:
 class PrefectApi:
     """The few calls that we make without importing Prefect, which takes seconds."""
 
-    def __init__(self, api_url: str, login: str) -> None:
+    def __init__(self, api_url: str, login: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
+        self._timeout_seconds = timeout_seconds
         self._url = api_url.rstrip("/")
         self._headers = {**login_header(login), "Content-Type": "application/json"}
         self._client = str(uuid.uuid4())
@@ -107,7 +108,7 @@ class PrefectApi:
             data=json.dumps(body).encode() if body is not None else None,
         )
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self._timeout_seconds) as response:  # noqa: S310
                 text = response.read()
         except urllib.error.HTTPError as error:
             raise ServiceDown(

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import HoldfastError, LockHeld, ServiceDown, UsageError
+from tasks.errors import LockHeld, ServiceDown, UsageError
 from tasks.postgres import DATABASE_URL_VARIABLE, Database, ensure_database, find_database
 from tasks.services import mlflow_server, prefect_server
 from tasks.services.environment import (
@@ -32,6 +32,7 @@ from tasks.services.environment import (
     find_secret,
     find_services,
     is_alive,
+    prefect_login,
     read_services,
     services_path,
     write_services,
@@ -330,12 +331,16 @@ def _plan_serving(plan: Plan, services: Services, lake: Database) -> Server:
     )
 
 
-def _api(home: Path, services: Services) -> PrefectApi:
-    return PrefectApi(services.prefect_api_url, f"{LOGIN}:{find_secret(home, 'prefect')}")
+def _api(home: Path, services: Services, timeout_seconds: float = 10.0) -> PrefectApi:
+    return PrefectApi(services.prefect_api_url, prefect_login(home), timeout_seconds)
 
 
 def _reap(api: PrefectApi, why: str, minimum_age_seconds: float) -> None:
-    mark_crashed(api, why, minimum_age_seconds)
+    """Mark runs without a process. A server too busy to answer is asked again a minute later."""
+    try:
+        mark_crashed(api, why, minimum_age_seconds)
+    except ServiceDown as error:
+        sys.stderr.write(f"holdfast: dead runs were not looked for: {error}\n")
 
 
 def _watch(home: Path, services: Services, running: list[Server]) -> None:
@@ -356,11 +361,7 @@ def _stop_all(home: Path, services: Services, running: list[Server]) -> None:
     pids = [server.process.pid for server in running if server.process is not None]
     stop_tree(pids[1:], _STOP_FIRST_SECONDS)
     if len(pids) > 2 and running[0].exit_code() is None:
-        try:
-            _reap(_api(home, services), "`holdfast up` was stopped while it ran.", 0.0)
-        except HoldfastError as error:
-            # Stopping goes on: the next start marks them.
-            sys.stderr.write(f"holdfast: runs were not marked: {error}\n")
+        _reap(_api(home, services, 2.0), "`holdfast up` was stopped while it ran.", 0.0)
     stop_tree(pids[:1], _STOP_PREFECT_SECONDS)
     for server in running:
         if server.process is not None:
