@@ -109,8 +109,10 @@ class Tracker:
                 candidate.directory, files, ignore=shutil.ignore_patterns("__pycache__")
             )
             with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
-                # It asks for type hints and an input example; the signature is explicit.
+                # It asks for type hints and an input example; the signature is explicit. A filter
+                # alone does not do, since MLflow sets its own.
                 warnings.simplefilter("ignore")
+                warnings.showwarning = lambda *_args, **_kwargs: None
                 logged = mlflow.pyfunc.log_model(
                     name=kind,
                     python_model=str(files / "model_code.py"),
