@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tasks.churn import worker
@@ -98,6 +102,36 @@ def test_a_killed_study_is_resumed_to_the_same_end(
     assert _gist(resumed) == _gist(_tune(tmp_path / "whole"))
     states = [line for line in journal.read_text().splitlines() if "half a li" in line]
     assert not states
+
+
+@pytest.mark.faults
+def test_ctrl_c_ends_workers_at_once_and_keeps_what_was_told(tmp_path: Path) -> None:
+    script = tmp_path / "child.py"
+    script.write_text(_CHILD.replace("int(sys.argv[2])", "2, trials=600, maximum_trees=400"))
+    child = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "study")],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        _wait_for(lambda: any(b"outcome" in p.read_bytes() for p in tmp_path.rglob("*.journal")))
+        workers = psutil.Process(child.pid).children(recursive=True)
+        assert workers
+        os.killpg(child.pid, signal.SIGINT)
+        assert child.wait(timeout=30) in (-signal.SIGINT, 1, 130)
+        _wait_for(lambda: not any(worker.is_running() for worker in workers))
+    finally:
+        if child.poll() is None:
+            child.kill()
+    assert not list(tmp_path.rglob("*.folds"))
+
+
+def _wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
 
 
 @pytest.mark.faults
