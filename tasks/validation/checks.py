@@ -7,25 +7,19 @@ same figures apply from the first batch on.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from statistics import median
+from datetime import datetime
 from typing import Any
 
-from tasks.contracts import CONTRACTS
 from tasks.handles import StagedBatch
 from tasks.settings import BatchRuleSettings, Limits, ValidationSettings
 from tasks.validation.history import CustomersKnown, TrailingBatch
-from tasks.validation.rules import TableRules
-from tasks.validation.statistics import QUANTILES, SHARE_PREFIX, Figures
+from tasks.validation.statistics import Figures
 
 # A figure that equals its limit is within it, also where one side is a decimal and the other a
 # binary number: limits are widened by this part of themselves.
 _TOLERANCE = 1e-9
-# Batches that cover this much more or less time are compared by their rows a day.
-_SAME_SPAN = 3.0
 _LEVELS = ("warn", "stop")
 
 
@@ -61,7 +55,7 @@ class Check:
             return ""
         if self.limits.warn_below is None and self.limits.warn_above is None:
             return "stop"
-        return "stop" if _outside(self.figure, self.limits, "stop") else "warn"
+        return "stop" if is_outside(self.figure, self.limits, "stop") else "warn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,36 +71,9 @@ class Surroundings:
     settings: ValidationSettings
 
 
-def list_checks(
-    entry: TableRules, rules: Mapping[str, BatchRuleSettings], around: Surroundings
-) -> list[Check]:
-    """The checks of every active batch rule but `columns` and `quarantined_share`."""
-    makers: dict[str, Callable[[TableRules, BatchRuleSettings, Surroundings], Iterator[Check]]] = {
-        "rows": _rows,
-        "volume": _volume,
-        "time_span": _time_span,
-        "freshness": _freshness,
-        "null_share": _null_share,
-        "null_jump": _null_jump,
-        "shift": _shift,
-        "median": _median,
-        "new_category": _new_category,
-        "category_mix": _category_mix,
-        "one_currency": _one_currency,
-        "customers_known": _customers_known,
-        "base_rate": _base_rate,
-    }
-    return [
-        check
-        for name, settings in rules.items()
-        if name in makers
-        for check in makers[name](entry, settings, around)
-    ]
-
-
 def decide(rule: str, column: str, figure: float, limits: Limits, **values: Any) -> Check:
     """A check whose figure is compared with its limits as they stand."""
-    fails = any(_outside(figure, limits, level) for level in _LEVELS)
+    fails = any(is_outside(figure, limits, level) for level in _LEVELS)
     return Check(rule, column, figure, limits, fails=fails, **values)
 
 
@@ -134,26 +101,26 @@ def limits_of(settings: BatchRuleSettings, column: str) -> Limits:
     return Limits(**chosen)
 
 
-def _has_limits(limits: Limits) -> bool:
+def has_limits(limits: Limits) -> bool:
     return any(getattr(limits, name) is not None for name in Limits.model_fields)
 
 
-def _outside(figure: float, limits: Limits, level: str) -> bool:
+def is_outside(figure: float, limits: Limits, level: str) -> bool:
     low, high = getattr(limits, f"{level}_below"), getattr(limits, f"{level}_above")
-    return (low is not None and figure < _lower(low)) or (
-        high is not None and figure > _upper(high)
+    return (low is not None and figure < widen_down(low)) or (
+        high is not None and figure > widen_up(high)
     )
 
 
-def _lower(limit: float) -> float:
+def widen_down(limit: float) -> float:
     return limit - abs(limit) * _TOLERANCE
 
 
-def _upper(limit: float) -> float:
+def widen_up(limit: float) -> float:
     return limit + abs(limit) * _TOLERANCE
 
 
-def _tightest(limits: Limits, side: str) -> float | None:
+def tightest(limits: Limits, side: str) -> float | None:
     values: list[float] = [
         value for level in _LEVELS if (value := getattr(limits, f"{level}_{side}")) is not None
     ]
@@ -166,402 +133,5 @@ def percent(share: float) -> str:
     return f"{share:.1%}" if share < 0.9995 or share >= 1 else f"{share:.2%}"
 
 
-def _short(value: float) -> str:
+def shorten(value: float) -> str:
     return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
-
-
-def _past(around: Surroundings, column: str, statistic: str) -> list[float]:
-    """The figure in the trailing batches, those apart that had too few values to have one."""
-    found = []
-    for batch in around.trailing:
-        value = batch.figures.get((column, statistic))
-        if value is None:
-            continue
-        if statistic in {name for name, _ in QUANTILES}:
-            values = batch.figures.get((column, "positive_values"), 0.0)
-            if values < around.settings.minimum_values:
-                continue
-        found.append(value)
-    return found
-
-
-def _no_history(around: Surroundings, found: int) -> str:
-    wanted = around.settings.minimum_batches
-    return "" if found >= wanted else f"not enough history: {found} of {wanted} batches"
-
-
-def _skip(rule: str, column: str, limits: Limits, note: str, around: Surroundings) -> Check:
-    return Check(rule, column, None, limits, "", note, checked_rows=around.figures.rows)
-
-
-def _rows(_: TableRules, settings: BatchRuleSettings, around: Surroundings) -> Iterator[Check]:
-    limits = limits_of(settings, "")
-    low, high = _tightest(limits, "below"), _tightest(limits, "above")
-    rows = around.figures.rows
-    yield decide(
-        "rows",
-        "",
-        float(rows),
-        limits,
-        observed=f"{rows:,} rows",
-        bound={
-            "minimum": math.ceil(low) if low is not None else None,
-            "maximum": math.floor(high) if high is not None else None,
-        },
-        checked_rows=rows,
-    )
-
-
-def _volume(_: TableRules, settings: BatchRuleSettings, around: Surroundings) -> Iterator[Check]:
-    limits, figures = limits_of(settings, ""), around.figures
-    past = _past(around, "", "rows")
-    if note := _no_history(around, len(past)):
-        yield _skip("volume", "", limits, note, around)
-        return
-    centre = median(past)
-    spans = _past(around, "", "span_days")
-    days = [
-        batch.figures["", "rows"] / max(1.0, batch.figures.get(("", "active_days"), 1.0))
-        for batch in around.trailing
-        if ("", "rows") in batch.figures
-    ]
-    unlike = (
-        figures.span_days is not None
-        and spans
-        and not (1 / _SAME_SPAN <= figures.span_days / median(spans) <= _SAME_SPAN)
-    )
-    if unlike:
-        # A week after months, or the rest of a year at once: only rows a day can be compared.
-        rate = figures.rows / max(1, figures.active_days)
-        figure = rate / median(days)
-        yield decide(
-            "volume",
-            "",
-            figure,
-            limits,
-            observed=f"{figure:.3g} times the usual rows a day ({rate:,.0f}; {median(days):,.0f})",
-            checked_rows=figures.rows,
-        )
-        return
-    low, high = _tightest(limits, "below"), _tightest(limits, "above")
-    minimum = math.ceil(_lower(centre * low)) if low is not None else None
-    maximum = math.floor(_upper(centre * high)) if high is not None else None
-    figure = figures.rows / centre
-    yield Check(
-        "volume",
-        "",
-        figure,
-        limits,
-        f"{figure:.3g} times the trailing median ({figures.rows:,}; {centre:,.0f})",
-        bound={"minimum": minimum, "maximum": maximum},
-        checked_rows=figures.rows,
-        fails=(minimum is not None and figures.rows < minimum)
-        or (maximum is not None and figures.rows > maximum),
-    )
-
-
-def _time_span(
-    entry: TableRules, settings: BatchRuleSettings, around: Surroundings
-) -> Iterator[Check]:
-    limits, span = limits_of(settings, ""), around.figures.span_days
-    column = CONTRACTS[entry.table].event_time
-    past = _past(around, "", "span_days")
-    note = _no_history(around, len(past))
-    if note or span is None or around.figures.rows < around.settings.minimum_values:
-        yield _skip("time_span", column, limits, note or "too few rows to say", around)
-        return
-    figure = span / median(past)
-    yield decide(
-        "time_span",
-        column,
-        figure,
-        limits,
-        observed=f"covers {span:,.3g} days, {figure:.3g} times the usual {median(past):,.3g}",
-        checked_rows=around.figures.rows,
-    )
-
-
-def _freshness(
-    entry: TableRules, settings: BatchRuleSettings, around: Surroundings
-) -> Iterator[Check]:
-    limits, newest = limits_of(settings, ""), around.figures.newest_at
-    column = CONTRACTS[entry.table].event_time
-    if around.reference_at is None or newest is None:
-        yield _skip("freshness", column, limits, "nothing published to be older than", around)
-        return
-    age_days = max(0.0, (around.reference_at - newest).total_seconds() / 86_400)
-    oldest_allowed = _tightest(limits, "above")
-    bound = None
-    fails = False
-    if oldest_allowed is not None:
-        after = around.reference_at - timedelta(days=oldest_allowed)
-        bound, fails = {"after": after}, newest < after
-    yield Check(
-        "freshness",
-        column,
-        age_days,
-        limits,
-        f"the newest is of {newest:%Y-%m-%d}, {age_days:,.1f} days before"
-        f" {around.reference_at:%Y-%m-%d}",
-        bound=bound,
-        checked_rows=around.figures.rows,
-        fails=fails,
-    )
-
-
-def _null_share(
-    entry: TableRules, settings: BatchRuleSettings, around: Surroundings
-) -> Iterator[Check]:
-    """Only of optional columns that the source fills: the others are missing by declaration."""
-    figures = around.figures
-    for column in CONTRACTS[entry.table].columns:
-        limits = limits_of(settings, column.name)
-        # A ceiling of the column's own always holds, the general one where the source fills it.
-        own = column.name in settings.columns
-        unmapped = column.name not in around.mapped_columns and not own
-        if not column.nullable or unmapped or not _has_limits(limits):
-            continue
-        if figures.rows < around.settings.minimum_values:
-            yield _skip("null_share", column.name, limits, "too few rows to say", around)
-            continue
-        count, share = figures.null_counts[column.name], figures.null_share(column.name)
-        yield decide(
-            "null_share",
-            column.name,
-            share,
-            limits,
-            observed=f"{percent(share)} missing",
-            bound={"maximum": _tightest(limits, "above") or 0.0},
-            checked_rows=figures.rows,
-            failed_rows=count,
-        )
-
-
-def _null_jump(
-    entry: TableRules, settings: BatchRuleSettings, around: Surroundings
-) -> Iterator[Check]:
-    for column in CONTRACTS[entry.table].names:
-        limits = limits_of(settings, column)
-        past = _past(around, column, "null_share")
-        if note := _no_history(around, len(past)):
-            # Said once: it is the same for every column.
-            yield _skip("null_jump", "", limits, note, around)
-            return
-        if around.figures.rows < around.settings.minimum_values:
-            yield _skip("null_jump", "", limits, "too few rows to say", around)
-            return
-        share = around.figures.null_share(column)
-        yield decide(
-            "null_jump",
-            column,
-            share - median(past),
-            limits,
-            observed=f"{percent(share)} missing, usually {percent(median(past))}",
-            checked_rows=around.figures.rows,
-        )
-
-
-def _shift(entry: TableRules, settings: BatchRuleSettings, around: Surroundings) -> Iterator[Check]:
-    figures = around.figures
-    for column in entry.measured:
-        limits = limits_of(settings, column)
-        factor = _tightest(limits, "above")
-        values = figures.quantiles.get(column)
-        if factor is None or (not values and not _past(around, column, "q50")):
-            continue
-        past = [_past(around, column, name) for name, _ in QUANTILES]
-        if note := _no_history(around, min(len(found) for found in past)):
-            yield _skip("shift", column, limits, note, around)
-            continue
-        count = figures.positive_counts.get(column, 0)
-        if not values or count < around.settings.minimum_values:
-            yield _skip("shift", column, limits, f"too few positive values: {count}", around)
-            continue
-        centres = [median(found) for found in past]
-        ranges = [(_lower(centre / factor), _upper(centre * factor)) for centre in centres]
-        ratios = [value / centre for value, centre in zip(values, centres, strict=True)]
-        farthest = max(ratios, key=lambda ratio: abs(math.log(ratio)))
-        yield Check(
-            "shift",
-            column,
-            max(farthest, 1 / farthest),
-            limits,
-            f"trailing ratio {farthest:.3g}{_unit_hint(ratios)}",
-            bound={"ranges": ranges},
-            checked_rows=figures.rows,
-            fails=any(
-                not low <= value <= high for value, (low, high) in zip(values, ranges, strict=True)
-            ),
-        )
-
-
-def _unit_hint(ratios: Sequence[float]) -> str:
-    """What a constant factor on all quantiles usually is."""
-    centre = math.exp(sum(math.log(ratio) for ratio in ratios) / len(ratios))
-    for factor, words in (
-        (100.0, "looks like cents, not whole units"),
-        (1000.0, "looks like thousandths, not whole units"),
-        (0.01, "looks like whole units, not cents"),
-        (0.001, "looks like thousands, not whole units"),
-    ):
-        if all(factor / 2 < ratio < factor * 2 for ratio in (*ratios, centre)):
-            return f": {words}"
-    return ""
-
-
-def _median(
-    entry: TableRules, settings: BatchRuleSettings, around: Surroundings
-) -> Iterator[Check]:
-    middle = [name for name, _ in QUANTILES].index("q50")
-    for column in entry.measured:
-        limits = limits_of(settings, column)
-        values = around.figures.quantiles.get(column)
-        if not _has_limits(limits):
-            continue
-        count = around.figures.positive_counts.get(column, 0)
-        if not values or count < around.settings.minimum_values:
-            yield _skip("median", column, limits, f"too few positive values: {count}", around)
-            continue
-        low, high = _tightest(limits, "below"), _tightest(limits, "above")
-        yield decide(
-            "median",
-            column,
-            values[middle],
-            limits,
-            observed=f"median {_short(values[middle])}",
-            bound={
-                "minimum": _lower(low) if low is not None else None,
-                "maximum": _upper(high) if high is not None else None,
-            },
-            checked_rows=around.figures.rows,
-        )
-
-
-def _past_shares(around: Surroundings, column: str) -> list[dict[str, float]]:
-    found = []
-    for batch in around.trailing:
-        shares = {
-            statistic.removeprefix(SHARE_PREFIX): value
-            for (name, statistic), value in batch.figures.items()
-            if name == column and statistic.startswith(SHARE_PREFIX)
-        }
-        if shares:
-            found.append(shares)
-    return found
-
-
-def _new_category(
-    entry: TableRules, settings: BatchRuleSettings, around: Surroundings
-) -> Iterator[Check]:
-    figures = around.figures
-    for column in entry.sorted_into:
-        limits = limits_of(settings, column)
-        counts, past = figures.counts.get(column, {}), _past_shares(around, column)
-        if not counts and not past:
-            continue
-        if note := _no_history(around, len(past)):
-            yield _skip("new_category", column, limits, note, around)
-            continue
-        if any(len(shares) >= around.settings.maximum_categories for shares in past):
-            yield _skip("new_category", column, limits, "more categories than are kept", around)
-            continue
-        known = sorted(set().union(*past))
-        present = sum(counts.values())
-        new = sum(count for name, count in counts.items() if name not in set(known))
-        if present == 0:
-            yield _skip("new_category", column, limits, "no value", around)
-            continue
-        yield decide(
-            "new_category",
-            column,
-            new / present,
-            limits,
-            observed=f"{percent(new / present)} in categories unseen before",
-            bound={"known": known, "maximum": _tightest(limits, "above") or 0.0},
-            checked_rows=present,
-            failed_rows=new,
-        )
-
-
-def _category_mix(
-    entry: TableRules, settings: BatchRuleSettings, around: Surroundings
-) -> Iterator[Check]:
-    """Total variation distance: half the sum of the differences of all shares."""
-    figures = around.figures
-    for column in entry.sorted_into:
-        limits = limits_of(settings, column)
-        shares, past = figures.shares(column), _past_shares(around, column)
-        if not shares and not past:
-            continue
-        present = sum(figures.counts.get(column, {}).values())
-        note = _no_history(around, len(past))
-        if note or present < around.settings.minimum_values:
-            yield _skip("category_mix", column, limits, note or "too few rows to say", around)
-            continue
-        names = set(shares).union(*past)
-        usual = {n: sum(p.get(n, 0.0) for p in past) / len(past) for n in names}
-        moved = sum(abs(shares.get(name, 0.0) - usual[name]) for name in names) / 2
-        yield decide(
-            "category_mix",
-            column,
-            moved,
-            limits,
-            observed=f"{percent(moved)} of rows in another category than usual",
-            checked_rows=present,
-        )
-
-
-def _one_currency(
-    _: TableRules, settings: BatchRuleSettings, around: Surroundings
-) -> Iterator[Check]:
-    limits = limits_of(settings, "currency")
-    counts = around.figures.counts.get("currency")
-    highest = _tightest(limits, "above")
-    if counts is None or highest is None:
-        return
-    listed = ", ".join(sorted(counts)[:5])
-    yield decide(
-        "one_currency",
-        "currency",
-        float(len(counts)),
-        limits,
-        observed=f"{len(counts)} currencies{': ' + listed if listed else ''}",
-        bound={"maximum": math.floor(highest)},
-        checked_rows=around.figures.rows,
-    )
-
-
-def _customers_known(
-    _: TableRules, settings: BatchRuleSettings, around: Surroundings
-) -> Iterator[Check]:
-    limits, found = limits_of(settings, ""), around.customers
-    if found is None or found.customers == 0:
-        yield _skip("customers_known", "customer_id", limits, "nobody is known yet", around)
-        return
-    share = found.known / found.customers
-    yield decide(
-        "customers_known",
-        "customer_id",
-        share,
-        limits,
-        observed=f"{found.known:,} of {found.customers:,} customers known ({percent(share)})",
-        checked_rows=around.figures.rows,
-    )
-
-
-def _base_rate(_: TableRules, settings: BatchRuleSettings, around: Surroundings) -> Iterator[Check]:
-    limits, churned = limits_of(settings, "churned"), around.figures.churned_count
-    if churned is None or around.figures.rows < around.settings.minimum_values:
-        yield _skip("base_rate", "churned", limits, "too few rows to say", around)
-        return
-    share = churned / around.figures.rows
-    yield decide(
-        "base_rate",
-        "churned",
-        share,
-        limits,
-        observed=f"{percent(share)} churned",
-        bound={},
-        checked_rows=around.figures.rows,
-        failed_rows=churned,
-    )

@@ -12,6 +12,7 @@ from tasks.contracts import CONTRACTS
 from tasks.errors import InternalError
 from tasks.handles import RuleResult, Severity, StagedBatch, Verdict
 from tasks.settings import BatchRuleSettings, Settings
+from tasks.validation.batch_checks import list_checks
 from tasks.validation.binding import RowRules, bind_values, expectation_bounds
 from tasks.validation.checks import (
     Check,
@@ -19,7 +20,6 @@ from tasks.validation.checks import (
     decide,
     describe_limits,
     limits_of,
-    list_checks,
     percent,
 )
 from tasks.validation.engine import Judgement, build_suite, judge
