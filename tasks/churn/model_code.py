@@ -180,6 +180,17 @@ def _numbers(column: Any, name: str) -> np.ndarray:
 
 
 def _register_with_mlflow() -> None:
+    import warnings
+
+    import mlflow
+
+    # MLflow asks for type hints, by which it would convert the input; the signature is explicit.
+    # It sets its own filter while it warns, so the warning can only be caught, not filtered.
+    with warnings.catch_warnings(record=True):
+        mlflow.models.set_model(_make_pyfunc())
+
+
+def _make_pyfunc() -> Any:
     import mlflow
     import pandas as pd
 
@@ -189,7 +200,7 @@ def _register_with_mlflow() -> None:
         def load_context(self, context: Any) -> None:
             self.model = open_model(context.artifacts["model"])
 
-        def predict(self, context, model_input, params=None):  # hints would make MLflow convert
+        def predict(self, context, model_input, params=None):
             """`probability`, and `reason_1` to `reason_3` in words (None where there are fewer)."""
             matrix = self.model.matrix(model_input)
             reasons = self.model.reasons_matrix(matrix)
@@ -200,7 +211,7 @@ def _register_with_mlflow() -> None:
                 ]
             return pd.DataFrame(output)
 
-    mlflow.models.set_model(ChurnModel())
+    return ChurnModel()
 
 
 if __name__ not in _OWN_NAMES:
