@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from uuid import uuid4
 
 from tasks.crash import crash_point
 from tasks.errors import LockHeld, Refused, ServiceDown, StoredDataCorrupt
-from tasks.handles import Candidate, Champion, Decision, Predictor
+from tasks.handles import Candidate, Champion, Decision, Interval, Predictor
 from tasks.registry.integrity import (
     check_golden,
     combine_hashes,
@@ -109,7 +110,10 @@ def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str 
             "golden": list(kept.golden),
             "feature_names": list(candidate.feature_names),
             "features_fingerprint": candidate.features_fingerprint,
-            "metrics": {name: list(values) for name, values in candidate.metrics.items()},
+            "metrics": {
+                name: [_json_number(value) for value in values]
+                for name, values in candidate.metrics.items()
+            },
         },
         model_name=registered.name,
         model_version=registered.version,
@@ -159,7 +163,7 @@ def find_champion(lake: Lake) -> Champion | None:
         model_hash=str(row["model_hash"]),
         files=dict(evidence["files"]),
         feature_names=tuple(evidence["feature_names"]),
-        metrics={key: (v[0], v[1], v[2]) for key, v in evidence["metrics"].items()},
+        metrics={key: _read_interval(values) for key, values in evidence["metrics"].items()},
         golden=tuple(float(value) for value in evidence["golden"]),
         decision_id=str(row["decision_id"]),
         promoted_at=row["decided_at"].astimezone(UTC),
@@ -239,7 +243,11 @@ def champion_status(lake: Lake) -> dict[str, Any]:
             "run_id": champion.run_id,
             "snapshot_id": champion.snapshot_id,
             "metrics": {
-                name: {"estimate": estimate, "low": low, "high": high}
+                name: {
+                    "estimate": _json_number(estimate),
+                    "low": _json_number(low),
+                    "high": _json_number(high),
+                }
                 for name, (estimate, low, high) in sorted(champion.metrics.items())
             },
         }
@@ -340,6 +348,16 @@ def _mark_tried(directory: Path, files: Mapping[str, str]) -> None:
 def _was_tried(directory: Path, files: Mapping[str, str]) -> bool:
     mark = _tried_mark(directory)
     return mark.is_file() and mark.read_text(encoding="utf-8") == combine_hashes(files)
+
+
+def _json_number(value: float) -> float | None:
+    """JSON has no NaN and no infinity."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _read_interval(values: Sequence[float | None]) -> Interval:
+    estimate, low, high = (math.nan if value is None else value for value in values)
+    return estimate, low, high
 
 
 def _age_days(moment: datetime, now: datetime) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -13,12 +14,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from tasks.errors import LockHeld, Refused, StoredDataCorrupt
-from tasks.handles import Candidate, Decision
+from tasks.handles import Candidate
 from tasks.registry.champion import (
     KeptModel,
     champion_status,
@@ -31,9 +31,10 @@ from tasks.registry.champion import (
 )
 from tasks.registry.integrity import verify_model
 from tasks.settings import PROJECT, Settings
-from tasks.tracking.tracker import CHALLENGER, CHAMPION, Registered, Tracker, open_tracker
+from tasks.tracking.tracker import CHALLENGER, CHAMPION, Tracker, open_tracker
 from tasks.warehouse import Lake
 from tests.registry.models import make_model, make_rule
+from tests.registry.promotions import keep_unregistered, say
 from tests.tracking.records import make_record
 
 
@@ -41,24 +42,6 @@ from tests.tracking.records import make_record
 def tracker(settings: Settings) -> Iterator[Tracker]:
     with open_tracker(settings) as opened:
         yield opened
-
-
-def say(outcome: str, subject: str = "lightgbm") -> Decision:
-    return Decision(
-        decision_id=uuid4().hex,
-        decided_at=datetime.now(UTC),
-        kind="gate",
-        subject=subject,
-        outcome=outcome,
-        reason=f"the test says {outcome}",
-        evidence={"criteria": []},
-    )
-
-
-def keep_unregistered(lake: Lake, candidate: Candidate, version: int) -> KeptModel:
-    """A kept model whose version no MLflow knows; the ledger does not need it."""
-    name = f"{lake.deployment}.churn"
-    return keep_model(lake.settings, candidate, Registered(name, version, "run"))
 
 
 def register(tracker: Tracker, lake: Lake, candidate: Candidate) -> KeptModel:
@@ -155,6 +138,18 @@ def test_files_changed_after_the_gate_are_not_promoted(lake: Lake, tmp_path: Pat
     assert find_champion(lake) is None
 
 
+def test_a_figure_of_the_rule_that_is_no_number_is_null_not_a_crash(
+    lake: Lake, tmp_path: Path
+) -> None:
+    """The gate asks the model for its figures; a rule may serve without all of them."""
+    rule = make_rule(tmp_path / "r")
+    rule = replace(rule, metrics={"auc": (0.6, math.nan, math.inf)})
+    promote(lake, keep_unregistered(lake, rule, 1), say("serve_rule"), None)
+    status = json.dumps(champion_status(lake), allow_nan=False)
+    metrics = json.loads(status)["champion"]["metrics"]
+    assert metrics == {"auc": {"estimate": 0.6, "low": None, "high": None}}
+
+
 def test_promotion_against_an_old_champion_is_refused(lake: Lake, tmp_path: Path) -> None:
     kept = keep_unregistered(lake, make_rule(tmp_path / "r"), 1)
     first = promote(lake, kept, say("promote"), None)
@@ -202,8 +197,8 @@ from tasks.errors import HoldfastError
 from tasks.registry.champion import find_champion, promote
 from tasks.settings import load_settings
 from tasks.warehouse import open_lake
-from tests.registry.test_champion import keep_unregistered, say
 from tests.registry.models import make_rule
+from tests.registry.promotions import keep_unregistered, say
 
 deployment, home, version, start = sys.argv[1:]
 settings = load_settings(deployment, home=Path(home))
