@@ -41,7 +41,8 @@ from .test_environment import running
 
 START_SECONDS = 150
 RUN_SECONDS = 60
-STOP_SECONDS = 10
+# Ten is promised where the machine has time for it; here tests may share it with anything.
+STOP_SECONDS = 10 if os.getloadavg()[0] < 2 * (os.cpu_count() or 1) else 60
 
 
 @pytest.fixture
