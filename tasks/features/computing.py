@@ -28,6 +28,12 @@ Outcome = Literal["lapse", "cancellation", "given"]
 
 _DAY_US = 86_400_000_000
 _CHUNK_SAMPLE_ROWS = 20_000
+_YEAR_DAYS = 365
+_ALL_DAYS = 100_000
+# What of a day counts only while it is less than a year ago.
+_YEAR_COLUMNS = ("lines", "amount", "returned", "discount", "discount_known_amount")
+# Categories and channels are counted by the bits of one number each.
+_BITS = 63
 # The column that says what a customer is worth in a year or a period, by kind of deployment.
 _VALUE: dict[Outcome, str] = {
     "lapse": "orders_features.amount_365",
@@ -169,7 +175,9 @@ class _Work:
         names = tuple(feature.name for feature in self.features)
         self.columns = ("customer_id", "as_of", *outcome, "value_amount", *names)
         self.listed = ", ".join(quote(name) for name in self.columns)
+        self.kinds: dict[str, list[str]] | None = {"category": [], "channel": []}
         if "orders" in self.sources:
+            self.kinds = self._find_kinds()
             self._make_season()
 
     def chunks(self) -> Iterator[tuple[str | None, str | None]]:
@@ -201,20 +209,26 @@ class _Work:
         if "orders" in self.sources:
             self._run("line_day", names)
         self._run("person", {**names, "ids": self._population_ids(inside)})
-        if "orders" in self.sources:
-            self._run("late_person", names)
-            late = int(self.connection.scalar("select count(*) from late_person"))
-            if late:
+        late = self._make_order_days(names)
+        if late:
+            for table, key in (("person", "customer_id"), ("order_day", "customer_number")):
                 self.connection.execute(
-                    "delete from person where customer_id in (select customer_id from late_person)"
+                    f"delete from {table} where {key} in (select {key} from late_person)"
                 )
+        self._finish(names)
+        if late:
+            self.late_customers += late
+            self._compute_late(inside)
+
+    def _make_order_days(self, names: Mapping[str, str]) -> int:
+        """Fill `order_day`; how many customers must be taken cut-off by cut-off."""
+        if "orders" not in self.sources:
+            return 0
+        if self.kinds is None:
             self._run("first_seen", names)
-            self._finish(names)
-            if late:
-                self.late_customers += late
-                self._compute_late(inside)
-        else:
-            self._finish(names)
+        self._run("order_day", names)
+        self._run("late_person", names)
+        return int(self.connection.scalar("select count(*) from late_person"))
 
     def _compute_late(self, inside: str) -> None:
         """The customers of `late_person`, cut-off by cut-off."""
@@ -237,41 +251,55 @@ class _Work:
                 "doubtful": "false",
             }
             self._run("line_day", names)
-            self._run("first_seen", names)
+            if self.kinds is None:
+                self._run("first_seen", names)
+            self._run("order_day", names)
             self._finish(names)
 
     def _finish(self, names: Mapping[str, str]) -> None:
         """From order days to rows of `feature_chunk`, for the customers in `person`."""
+        outcome = self.request.outcome
         if "orders" in self.sources:
-            for name in ("order_day", "order_state", "order_seen", "order_window"):
+            for name in ("order_state", "order_gaps", "order_window"):
                 self._run(name, names)
-        self._run(f"{POPULATION[self.request.outcome]}_population", names)
+        # Who ordered has a row of order features: then a list of the pairs is needed by others only.
+        base = "orders_features" if outcome == "lapse" else "pair"
+        if base == "pair" or len(self.sources) > 1:
+            self._run(f"{POPULATION[outcome]}_population", names)
         for source in self.sources:
             self._run(source, names)
         if self.pivot is not None:
             self.connection.execute(self.pivot.view)
-        if self.request.labelled and self.request.outcome != "given":
-            self._run(self.request.outcome, names)
-        columns = ["pair.customer_number", "pair.customer_id", "pair.as_of"]
-        joins: list[str] = []
-        if self.request.labelled and self.request.outcome == "given":
+        columns = [f"{base}.customer_number", "person.customer_id", "cutoff.as_of"]
+        joins = [
+            f"inner join person on person.customer_number = {base}.customer_number",
+            f"inner join cutoff on cutoff.cutoff_number = {base}.cutoff_number",
+        ]
+        sources = dict.fromkeys(feature.source for feature in self.features)
+        others = [f"{source}_features" for source in sources if f"{source}_features" != base]
+        if self.request.labelled and outcome == "given":
             columns.append("pair.churned")
         elif self.request.labelled:
-            columns.append("case when pair.matured then outcome.churned end as churned")
-            joins.append("left join outcome using (customer_number, cutoff_number)")
-        columns.append(f"{_VALUE[self.request.outcome]}::double as value_amount")
+            self._run(outcome, names)
+            # Of who did not come back there is no row.
+            columns.append(
+                "case when cutoff.matured then coalesce(outcome.churned, true) end as churned"
+            )
+            others.append("outcome")
+        columns.append(f"{_VALUE[outcome]}::double as value_amount")
         for feature in self.features:
             name = quote(feature.name)
             columns.append(f"{feature.source}_features.{name}::double as {name}")
         joins += [
-            f"left join {source}_features using (customer_number, cutoff_number)"
-            for source in dict.fromkeys(feature.source for feature in self.features)
+            f"left join {other} on {other}.customer_number = {base}.customer_number"
+            f" and {other}.cutoff_number = {base}.cutoff_number"
+            for other in others
         ]
         into = "create or replace temporary table feature_chunk as"
         if self.has_rows:
             into = "insert into feature_chunk"
         self.has_rows = True
-        self.connection.execute(f"{into} select {', '.join(columns)} from pair {' '.join(joins)}")
+        self.connection.execute(f"{into} select {', '.join(columns)} from {base} {' '.join(joins)}")
 
     def add_to(self, digest: Any) -> int:
         """Add the chunk's rows to the fingerprint; how many there are.
@@ -421,6 +449,10 @@ class _Work:
         if gone:
             wanted.append(f"batch_number not in ({', '.join(map(str, gone))})")
         doubtful = self._doubtful()
+        # Who has not ordered for long may be asked about too: then older days count as well.
+        look_back = _ALL_DAYS
+        if request.outcome == "lapse":
+            look_back = max(_YEAR_DAYS, request.activity_window_days)
         names = {
             "cutoffs": str(len(numbers)),
             "wanted": " and ".join(wanted),
@@ -431,9 +463,13 @@ class _Work:
                 f"received_at > {_moment(request.known_by[number])}" for number in numbers
             ),
             "late_day": _count(f"day >= {day}" for day in days),
-            "year_end": _count(f"day >= {day - 365}" for day in days),
+            "look_back_end": _count(f"day >= {day - look_back}" for day in days),
+            "blank_before_year": ""
+            if look_back == _YEAR_DAYS
+            else f"replace ({', '.join(_blanked(name) for name in _YEAR_COLUMNS)})",
             "horizon_end": _count(f"day >= {day + horizon}" for day in days),
-            "eligible": "spread.last_order_day >= cutoff.as_of_day - $activity_window_days"
+            "eligible": "state.last_order_day >= cutoff.as_of_day"
+            f" - {request.activity_window_days}"
             if request.outcome == "lapse"
             else "true",
         }
@@ -446,7 +482,47 @@ class _Work:
                 names[f"seen_by_run_{table}"] = self._seen_by(table, request.labels_known_by, alias)
         if "orders" in request.relations:
             names["lines"] = f"(select * from {self._relation('orders')})"
+        return names | self._kind_names()
+
+    def _kind_names(self) -> dict[str, str]:
+        """The texts for counting categories and channels: by bits, or where they are many by row."""
+        if self.kinds is None:
+            return {
+                "category_bit": "0::ubigint",
+                "channel_bit": "0::ubigint",
+                "first_seen_columns": ", first_seen.new_categories, first_seen.new_channels",
+                "join_first_seen": "left join first_seen using (customer_id, day)",
+                "new_categories": "coalesce(new_categories, 0)",
+                "new_channels": "coalesce(new_channels, 0)",
+            }
+        names = {"first_seen_columns": "", "join_first_seen": ""}
+        for one, many in (("category", "categories"), ("channel", "channels")):
+            listed = ", ".join(literal(kind) for kind in self.kinds[one])
+            # DuckDB looks each word of a column's dictionary up once, not each row.
+            names[f"{one}_bit"] = (
+                f"(1::ubigint << (list_position([{listed}]::varchar[], {one}) - 1)::ubigint)"
+            )
+            names[f"new_{many}"] = (
+                f"bit_count(coalesce({one}_bits, 0)"
+                f" & ~coalesce(bit_or({one}_bits) over earlier, 0))"
+            )
         return names
+
+    def _find_kinds(self) -> dict[str, list[str]] | None:
+        """The categories and channels of the orders, or None where bits are too few for them.
+
+        Which bit is whose changes no count, so it does not matter that later rows change it.
+        """
+        kinds: dict[str, list[str]] = {}
+        for column in ("category", "channel"):
+            rows = self.connection.rows(
+                f"select distinct {column} as kind from {self._relation('orders')}"
+                f" where {column} is not null limit {_BITS + 1}"
+            )
+            if len(rows) > _BITS:
+                return None
+            kinds[column] = sorted(row["kind"] for row in rows)
+        return kinds
 
     def _population_ids(self, inside: str) -> str:
         if self.request.outcome == "lapse":
@@ -483,6 +559,10 @@ _ALIASES = {
     "customers": "entry",
     "labelled": "entry",
 }
+
+
+def _blanked(name: str) -> str:
+    return f"case when age <= {_YEAR_DAYS} then {name} else 0 end as {name}"
 
 
 def _day(moment: datetime) -> int:

@@ -1,15 +1,8 @@
--- One row an eligible customer and cut-off: whether no order came in the horizon after it.
+-- One row a customer and cut-off with an order in the horizon after it: who has not lapsed.
 create or replace temporary table outcome as
-with returned as (
-    select distinct
-        customer_number,
-        unnest(range(({horizon_end})::bigint, ({late_day})::bigint)) as cutoff_number
-    from order_day
-    where lines > 0 and ({horizon_end}) < ({late_day})
-)
-select
-    pair.customer_number,
-    pair.cutoff_number,
-    returned.customer_number is null as churned
-from pair
-left join returned using (customer_number, cutoff_number);
+select distinct
+    customer_number,
+    unnest(range(({horizon_end})::bigint, ({late_day})::bigint)) as cutoff_number,
+    false as churned
+from order_day
+where lines > 0 and ({horizon_end}) < ({late_day});

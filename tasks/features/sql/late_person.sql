@@ -3,15 +3,14 @@
 create or replace temporary table late_person as
 with neighbours as (
     select
-        customer_id,
+        customer_number,
         doubtful
         or day = lag(day) over in_order
         or late < lag(late) over in_order as is_late
-    from line_day
-    window in_order as (partition by customer_id order by day, late)
+    from order_day
+    window in_order as (partition by customer_number order by day, late)
 )
-select customer_id, any_value(person.customer_number) as customer_number
+select distinct person.*
 from neighbours
-inner join person using (customer_id)
-where is_late
-group by customer_id;
+inner join person using (customer_number)
+where is_late;

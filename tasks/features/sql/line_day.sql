@@ -16,7 +16,9 @@ line as (
         {doubtful} as doubtful,
         is_return,
         round(net_amount::double * 10000) as amount,
-        round(discount_amount::double * 10000) as discount
+        round(discount_amount::double * 10000) as discount,
+        {category_bit} as category_bit,
+        {channel_bit} as channel_bit
     from dated
 )
 select
@@ -28,6 +30,8 @@ select
     coalesce(sum(amount) filter (not is_return), 0) as amount,
     -coalesce(sum(amount) filter (is_return), 0) as returned,
     count(*) > count(*) filter (not is_return) as has_return,
+    bit_or(category_bit) filter (not is_return) as category_bits,
+    bit_or(channel_bit) filter (not is_return) as channel_bits,
     sum(discount) filter (not is_return) as discount,
     sum(amount) filter (not is_return and discount is not null) as discount_known_amount
 from line

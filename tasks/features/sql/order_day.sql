@@ -1,11 +1,18 @@
--- One row a customer (by number, in the order of the ids) and day; customers seen late are apart.
+-- One row a customer (by number, in the order of the ids) and day; `place` counts them all.
 create or replace temporary table order_day as
+with joined as (
+    select person.customer_number, line_day.* exclude (customer_id){first_seen_columns}
+    from line_day
+    inner join person using (customer_id)
+    {join_first_seen}
+)
 select
-    person.customer_number,
-    line_day.* exclude (customer_id, doubtful),
-    coalesce(first_seen.new_categories, 0) as new_categories,
-    coalesce(first_seen.new_channels, 0) as new_channels
-from line_day
-inner join person using (customer_id)
-left join first_seen using (customer_id, day)
-order by person.customer_number, line_day.day;
+    * exclude (category_bits, channel_bits),
+    {new_categories}::double as new_categories,
+    {new_channels}::double as new_channels,
+    row_number() over (order by customer_number, day, late) as place
+from joined
+window earlier as (
+    partition by customer_number order by day, late
+    rows between unbounded preceding and 1 preceding
+);

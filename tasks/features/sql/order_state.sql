@@ -1,5 +1,4 @@
--- One row an order day of a customer: what the history amounts to after it, and which cut-offs
--- see it as the newest: from `late` up to `next_late`, exclusive.
+-- One row an order day of a customer: what the history amounts to after it.
 create or replace temporary table order_state as
 with seen as (
     select * from order_day where lines > 0 and late < {cutoffs}
@@ -9,15 +8,13 @@ gapped as (
         *,
         row_number() over ordered as order_days,
         first_value(day) over ordered as first_order_day,
-        day - lag(day) over ordered as gap_days,
-        lead(late, 1, {cutoffs}::utinyint) over ordered as next_late
+        day - lag(day) over ordered as gap_days
     from seen
     window ordered as (partition by customer_number order by day)
 )
 select
+    place,
     customer_number,
-    late,
-    next_late,
     day as last_order_day,
     first_order_day,
     order_days::integer as order_days,

@@ -1,14 +1,14 @@
--- One row a customer and cut-off: the last 365 days before it, by windows.
+-- One row a customer and cut-off: the last 365 days before it by windows, and the newest order day.
 -- Several small counts travel in one DOUBLE, each in binary digits of its own (sums stay below
 -- 2^53, so they are exact): an aggregate costs far more than taking the digits apart after it.
 create or replace temporary table order_window as
 with spread as (
     select
         customer_number, day, lines, amount, returned, has_return, discount,
-        discount_known_amount, new_categories,
-        unnest(range(late::bigint, ({year_end})::bigint)) as cutoff_number
+        discount_known_amount, new_categories, place,
+        unnest(range(late::bigint, ({look_back_end})::bigint)) as cutoff_number
     from order_day
-    where ({year_end}) > late
+    where ({look_back_end}) > late
 ),
 aged as (
     select
@@ -19,51 +19,45 @@ aged as (
     from spread
     inner join cutoff using (cutoff_number)
 ),
-packed as (
-    select
-        customer_number,
-        cutoff_number,
-        sum(
-            (
-                bought * (
-                    (age <= 7)::bigint
-                    + (age <= 30)::bigint * 8
-                    + (age <= 90)::bigint * 256
-                    + (age <= 180)::bigint * 32768
-                    + 8388608
-                    + (age > 365 - $horizon_days)::bigint * 4294967296
-                )
-                + gave_back * 2199023255552
-            )::double
-        )::bigint as days,
-        sum(lines + case when age <= 90 then lines else 0 end * 67108864)::bigint as line_counts,
-        bit_or(bought * ((1 << ((day + 4) % 7)) + (1 << (7 + age // 31)))) as calendar,
-        sum(case when age <= 7 then amount else 0 end) as amount_7,
-        sum(case when age <= 30 then amount else 0 end) as amount_30,
-        sum(case when age <= 90 then amount else 0 end) as amount_90,
-        sum(case when age <= 180 then amount else 0 end) as amount_180,
-        sum(amount) as amount_365,
-        sum(case when age > 365 - $horizon_days then amount else 0 end) as amount_year_ago,
-        sum(returned) as returned_365,
-        sum(discount) as discount_365,
-        sum(discount_known_amount) as discount_known_amount_365,
-        sum(case when age <= 90 then discount end) as discount_90,
-        sum(case when age <= 90 then discount_known_amount end) as discount_known_amount_90,
-        sum(case when age <= 90 then new_categories else 0 end) as new_categories_90
-    from aged
-    group by customer_number, cutoff_number
+bounded as (
+    select * {blank_before_year} from aged
 )
 select
-    * exclude (days, line_counts, calendar),
-    days & 7 as order_days_7,
-    (days >> 3) & 31 as order_days_30,
-    (days >> 8) & 127 as order_days_90,
-    (days >> 15) & 255 as order_days_180,
-    (days >> 23) & 511 as order_days_365,
-    (days >> 32) & 511 as order_days_year_ago,
-    (days >> 41) & 511 as return_days_365,
-    line_counts & 67108863 as lines_365,
-    line_counts >> 26 as lines_90,
-    bit_count((calendar & 127)::integer) as weekdays_365,
-    bit_count((calendar >> 7)::integer) as active_months_365
-from packed;
+    customer_number,
+    cutoff_number,
+    max(case when bought = 1 then place end) as place,
+    sum(
+        (
+            bought * (
+                (age <= 7)::bigint
+                + (age <= 30)::bigint * 8
+                + (age <= 90)::bigint * 256
+                + (age <= 180)::bigint * 32768
+                + (age <= 365)::bigint * 8388608
+                + (age <= 365 and age > 365 - $horizon_days)::bigint * 4294967296
+            )
+            + gave_back * (age <= 365)::bigint * 2199023255552
+        )::double
+    ) as days,
+    sum(lines + case when age <= 90 then lines else 0 end * 67108864) as line_counts,
+    bit_or(
+        case
+            when bought = 1 and age <= 365
+            then (1 << ((day + 4) % 7)) + (1 << (7 + age // 31))
+            else 0
+        end
+    ) as calendar,
+    sum(case when age <= 7 then amount else 0 end) as amount_7,
+    sum(case when age <= 30 then amount else 0 end) as amount_30,
+    sum(case when age <= 90 then amount else 0 end) as amount_90,
+    sum(case when age <= 180 then amount else 0 end) as amount_180,
+    sum(amount) as amount_365,
+    sum(case when age > 365 - $horizon_days then amount else 0 end) as amount_year_ago,
+    sum(returned) as returned_365,
+    sum(discount) as discount_365,
+    sum(discount_known_amount) as discount_known_amount_365,
+    sum(case when age <= 90 then discount end) as discount_90,
+    sum(case when age <= 90 then discount_known_amount end) as discount_known_amount_90,
+    sum(case when age <= 90 then new_categories else 0 end) as new_categories_90
+from bounded
+group by customer_number, cutoff_number;

@@ -1,21 +1,40 @@
 -- One row a customer and cut-off: what their orders say. Money in the currency's units.
 create or replace temporary view orders_features as
-with joined as (
+with unpacked as (
     select
-        seen.*,
-        last.* exclude (customer_number, cutoff_number),
+        last.* exclude (days, line_counts, calendar),
+        last.days::bigint & 7 as order_days_7,
+        (last.days::bigint >> 3) & 31 as order_days_30,
+        (last.days::bigint >> 8) & 127 as order_days_90,
+        (last.days::bigint >> 15) & 255 as order_days_180,
+        (last.days::bigint >> 23) & 511 as order_days_365,
+        (last.days::bigint >> 32) & 511 as order_days_year_ago,
+        (last.days::bigint >> 41) & 511 as return_days_365,
+        last.line_counts::bigint & 67108863 as lines_365,
+        last.line_counts::bigint >> 26 as lines_90,
+        bit_count((last.calendar & 127)::integer) as weekdays_365,
+        bit_count((last.calendar >> 7)::integer) as active_months_365
+    from order_window last
+),
+joined as (
+    select
+        unpacked.*,
+        state.* exclude (place, customer_number),
         cutoff.as_of_day,
         season.season_index,
         season.year_sine,
         season.year_cosine,
-        (cutoff.as_of_day - seen.last_order_day)::double as recency_days,
-        (cutoff.as_of_day - seen.first_order_day)::double as tenure_days,
-        (seen.last_order_day - seen.first_order_day)::double as gap_total_days,
-        (seen.order_days - 1)::double as gaps
-    from order_seen seen
+        list_median(order_gaps.gaps[1:state.order_days - 1]) as median_gap_days,
+        (cutoff.as_of_day - state.last_order_day)::double as recency_days,
+        (cutoff.as_of_day - state.first_order_day)::double as tenure_days,
+        (state.last_order_day - state.first_order_day)::double as gap_total_days,
+        (state.order_days - 1)::double as gaps
+    from unpacked
+    inner join order_state state using (place)
     inner join cutoff using (cutoff_number)
     inner join season using (cutoff_number)
-    left join order_window last using (customer_number, cutoff_number)
+    left join order_gaps on order_gaps.customer_number = unpacked.customer_number
+    where {eligible}
 ),
 cadence as (
     select
