@@ -89,6 +89,40 @@ def nightly(context: typer.Context) -> None:
     showing.show_night(start_flow(flow, _chosen(context), "command line"), settings)
 
 
+def demo(context: typer.Context) -> None:
+    """The whole night under the servers, which stay up to look at; on real data, in minutes."""
+    settings = open_settings(context)
+    from flows import showing
+    from tasks.orchestration import start_flow
+    from tasks.services import supervisor
+    from tasks.services.environment import find_services, prepare_process
+    from tasks.services.processes import is_free
+    from tasks.settings import find_home
+
+    home = find_home()
+    if find_services(home) is None:
+        ports = settings.services
+        plan = supervisor.make_plan(
+            home,
+            ports,
+            # A demo takes what is free; a night's servers stand where the settings say.
+            None if is_free(ports.prefect_port) else 0,
+            None if is_free(ports.mlflow_port) else 0,
+            None,
+        )
+        code = supervisor.start_detached(plan, typer.echo)
+        if code:
+            raise typer.Exit(code)
+        prepare_process(home)
+    from flows.nightly import nightly as flow
+
+    showing.show_night(start_flow(flow, _chosen(context), "demo"), settings)
+    services = find_services(home)
+    if services is not None:
+        supervisor.show_addresses(home, services, typer.echo)
+        typer.echo("`make down` stops them.")
+
+
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Batches with counts, the champion with its figures, the last decision, and the ages."""
     settings = open_settings(context)
@@ -159,6 +193,7 @@ def settings_reference(
 def add_commands(app: typer.Typer) -> None:
     """Put these commands on the application, in the order in which a night uses them."""
     for name, command in (
+        ("demo", demo),
         ("nightly", nightly),
         ("ingest", ingest),
         ("train", train),

@@ -151,6 +151,17 @@ def choose_port(name: str, port: int, option: str) -> int:
     return chosen
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens on that loopback port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
 def _find_holder(port: int) -> str:
     import psutil
 
