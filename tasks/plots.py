@@ -43,7 +43,7 @@ def plot_calibration(
         predicted, observed, customers = zip(*points, strict=True)
         largest = max(largest, *predicted, *observed)
         most = max(customers) or 1.0
-        axes.plot(predicted, observed, color=colour, linewidth=width, label=name)
+        axes.plot(predicted, observed, color=colour, linewidth=width, label=_plain(name))
         axes.scatter(
             predicted,
             observed,
@@ -68,10 +68,10 @@ def plot_gain(curves: Mapping[str, Points], model: str) -> Figure:
     lift.axhline(1.0, color=_GUIDE_COLOUR, linestyle="--", linewidth=1)
     for name, colour, width in _styles(curves, model):
         points = _finite(curves[name])
-        gain.plot(*_columns(points), color=colour, linewidth=width, label=name)
+        gain.plot(*_columns(points), color=colour, linewidth=width, label=_plain(name))
         # Below a hundredth of the customers a lift is noise, and it would set the scale.
         lifted = [(share, reached / share) for share, reached in points if share >= 0.01]
-        lift.plot(*_columns(lifted), color=colour, linewidth=width, label=name)
+        lift.plot(*_columns(lifted), color=colour, linewidth=width, label=_plain(name))
     gain.set_xlim(0, 1)
     gain.set_ylim(0, 1.02)
     gain.set_ylabel("share of churners reached")
@@ -91,7 +91,7 @@ def plot_precision_recall(
     for name, colour, width in _styles(curves, model):
         # Where nobody is found yet, precision is no number; a curve begins at its first find.
         points = [(recall, found) for recall, found in _finite(curves[name]) if recall > 0]
-        axes.plot(*_columns(points), color=colour, linewidth=width, label=name)
+        axes.plot(*_columns(points), color=colour, linewidth=width, label=_plain(name))
     if base_rate is not None and math.isfinite(base_rate):
         axes.axhline(base_rate, color=_GUIDE_COLOUR, linestyle="--", linewidth=1, label="at random")
     axes.set_xlim(0, 1)
@@ -108,7 +108,7 @@ def plot_profit(
     figure, axes = _canvas("Profit by share contacted")
     for name, colour, width in _styles(curves, model):
         points = _finite(curves[name])
-        axes.plot(*_columns(points), color=colour, linewidth=width, label=name)
+        axes.plot(*_columns(points), color=colour, linewidth=width, label=_plain(name))
         if name == model and points:
             share, best = max(points, key=lambda point: point[1])
             axes.scatter([share], [best], color=colour, s=36, zorder=3)
@@ -166,7 +166,9 @@ def plot_history(trials: Sequence[Trial], objective: str, direction: str = "maxi
         if trial.state == "pruned" and trial.value is not None and math.isfinite(trial.value)
     ]
     if cut:
-        axes.scatter(*_columns(cut), s=18, color=_GUIDE_COLOUR, marker="x", label="pruned")
+        axes.scatter(
+            *_columns(cut), s=18, color=_GUIDE_COLOUR, marker="x", label="pruned, on fewer folds"
+        )
     if done:
         axes.scatter(
             *_columns(done), s=20, color=_OTHER_COLOURS[3], edgecolors="none", label="trial"
