@@ -158,7 +158,10 @@ def build_defaults() -> dict[str, str]:
         # Sums in parallel depend on the number of threads in the last bit, and so would models.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        "PREFECT_LOGGING_LEVEL": "WARNING",
+        # A flow's log goes to Prefect; the terminal gets our own lines, and no traceback of a
+        # mistake that the user can mend.
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     }
 
 

@@ -60,6 +60,7 @@ def plan_server(home: Path, port: int, database: Database) -> Server:
         "PREFECT_UI_API_URL": f"{base}/api",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
         DATABASE_URL_VARIABLE: database.url("psycopg2").replace("+psycopg2", ""),
     }
     for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):

@@ -318,6 +318,7 @@ def _plan_serving(plan: Plan, services: Services, lake: Database) -> Server:
         **build_client_environment(plan.home, services),
         DATABASE_URL_VARIABLE: lake.url("psycopg2").replace("+psycopg2", ""),
         "PREFECT_LOGGING_LEVEL": "INFO",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",
         "PREFECT_RUNNER_POLL_FREQUENCY": "5",
     }
     arguments = [sys.executable, "-m", "flows.serving", "--schedule", str(plan.schedule)]
