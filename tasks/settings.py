@@ -325,6 +325,12 @@ class ChurnSettings(Section):
         2011, ge=0, le=10**9, description="Same data, lock and seed: same model, byte by byte."
     )
     folds: int = Field(3, ge=1, le=12, description="Validation cut-offs that choose the model.")
+    calibration_folds: int = Field(
+        8,
+        ge=1,
+        le=60,
+        description="Validation cut-offs that probabilities are calibrated on, the folds included.",
+    )
     objective: Literal["average_precision", "auc", "log_loss"] = Field(
         "average_precision",
         description=(

@@ -1,8 +1,9 @@
 """From scores to probabilities that come true, learnt on predictions for later cut-offs.
 
 The kinds differ in how much they can bend; which one is used is decided forward in time: fitted
-on the earlier validation parts, judged by log loss on the next one. All are increasing, so who
-stands before whom does not change.
+on the parts whose outcomes were known by then, judged by log loss on a later one. Where the share
+of leavers moves with the season, the level of the last months misleads, and the untouched score,
+whose model has seen a year, often wins. All are increasing: who stands before whom stays.
 """
 
 from __future__ import annotations
@@ -28,10 +29,16 @@ _LEAST_STEP = 1e-6
 
 @dataclass(frozen=True)
 class Part:
-    """Predictions for customers that taught nothing: scores in (0, 1) and what happened."""
+    """Predictions for customers that taught nothing: scores in (0, 1) and what happened.
+
+    `at` is their cut-off, `known_at` when their outcomes were known; None where the parts differ
+    in customers and not in time.
+    """
 
     raw: Floats
     churned: NDArray[np.bool_]
+    at: np.datetime64 | None = None
+    known_at: np.datetime64 | None = None
 
 
 @dataclass(frozen=True)
@@ -51,13 +58,7 @@ class Calibration:
 
 def choose_calibration(parts: Sequence[Part]) -> Calibration:
     """Choose the kind forward in time and fit it on all `parts`, earliest first."""
-    if len(parts) == 1:
-        # One cut-off only: every other row judges what the rest taught, both ways round.
-        part = parts[0]
-        halves = [Part(part.raw[i::2], part.churned[i::2]) for i in range(2)]
-        pairs = [([halves[0]], halves[1]), ([halves[1]], halves[0])]
-    else:
-        pairs = [(list(parts[:number]), parts[number]) for number in range(1, len(parts))]
+    pairs = _pair(parts)
     losses: dict[str, float] = {}
     for kind in KINDS:
         fitted = [(fit(kind, before), after) for before, after in pairs]
@@ -72,6 +73,26 @@ def choose_calibration(parts: Sequence[Part]) -> Calibration:
     content = fit(best, list(parts))
     assert content is not None  # it could be fitted on fewer rows
     return Calibration(content, losses)
+
+
+def _pair(parts: Sequence[Part]) -> list[tuple[list[Part], Part]]:
+    """What may be fitted on, and what it is judged on."""
+    if len(parts) == 1:
+        # One cut-off only: every other row judges what the rest taught, both ways round.
+        part = parts[0]
+        halves = [Part(part.raw[i::2], part.churned[i::2]) for i in range(2)]
+        return [([halves[0]], halves[1]), ([halves[1]], halves[0])]
+    pairs = [
+        (known, part)
+        for part in parts
+        if (known := [other for other in parts if _known_by(other, part)])
+    ]
+    # A short history has no part known a whole horizon before another: then the next one judges.
+    return pairs or [(list(parts[:number]), parts[number]) for number in range(1, len(parts))]
+
+
+def _known_by(other: Part, part: Part) -> bool:
+    return part.at is not None and other.known_at is not None and bool(other.known_at <= part.at)
 
 
 def fit(kind: str, parts: Sequence[Part]) -> dict[str, Any] | None:

@@ -29,30 +29,36 @@ _LEAST_CUSTOMERS_A_PART = 20
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows that teach and rows that judge, as row numbers."""
+    """Rows that teach and rows that judge, as row numbers.
+
+    `at` is the cut-off of the rows that judge; None where customers, not times, were held out.
+    """
 
     train: Indices
     valid: Indices
     label: str
+    at: np.datetime64 | None = None
 
 
 @dataclass(frozen=True)
 class Splits:
     """`final` teaches the model that is judged once on `test`; `folds` choose it.
 
+    `rolling` are the folds and those before them, earliest first: more cut-offs to calibrate on.
     `kind` is 'time', or 'customers' where the data has no earlier cut-off to learn from: then
     parts hold different customers and the figures say nothing of another time.
     """
 
     kind: Literal["time", "customers"]
     folds: tuple[Fold, ...]
+    rolling: tuple[Fold, ...]
     final: Indices
     test: Indices
     test_as_of: datetime
     notes: tuple[str, ...] = ()
 
 
-def split_data(data: TrainingData, *, folds: int, seed: int) -> Splits:
+def split_data(data: TrainingData, *, folds: int, seed: int, calibration_folds: int = 0) -> Splits:
     """Divide the rows: by time where cut-offs allow, else by customer.
 
     Raises DataRejected (65) where a part would hold no churner or nobody who stayed.
@@ -60,7 +66,7 @@ def split_data(data: TrainingData, *, folds: int, seed: int) -> Splits:
     if data.horizon_days is None or len(data.cutoffs) < 2:
         splits = _split_by_customer(data, folds, seed)
     else:
-        splits = _split_by_time(data, folds, seed)
+        splits = _split_by_time(data, folds, max(folds, calibration_folds), seed)
     for name, rows in (("the final test", splits.test), ("the training rows", splits.final)):
         churners = int(data.churned[rows].sum())
         if churners == 0 or churners == len(rows):
@@ -71,7 +77,7 @@ def split_data(data: TrainingData, *, folds: int, seed: int) -> Splits:
     return splits
 
 
-def _split_by_time(data: TrainingData, folds: int, seed: int) -> Splits:
+def _split_by_time(data: TrainingData, folds: int, rolling: int, seed: int) -> Splits:
     assert data.horizon_days is not None
     embargo = np.timedelta64(round(data.horizon_days * 86_400_000_000), "us")
     cutoffs = data.cutoffs
@@ -87,11 +93,11 @@ def _split_by_time(data: TrainingData, folds: int, seed: int) -> Splits:
     made: list[Fold] = []
     for valid_at in past[::-1]:
         before = cutoffs[cutoffs + embargo <= valid_at]
-        if not len(before) or len(made) == folds:
+        if not len(before) or len(made) == rolling:
             break
         train, valid = np.isin(data.as_of, before), data.as_of == valid_at
         if _has_both(data.churned[train]) and _has_both(data.churned[valid]):
-            made.append(Fold(_rows(train), _rows(valid), _day(valid_at)))
+            made.append(Fold(_rows(train), _rows(valid), _day(valid_at), valid_at))
     final = _rows(np.isin(data.as_of, past))
     notes: tuple[str, ...] = ()
     if len(made) < folds:
@@ -99,8 +105,15 @@ def _split_by_time(data: TrainingData, folds: int, seed: int) -> Splits:
     if not made:
         made = list(_customer_folds(data, final, max(2, folds), seed))
         notes = ("No validation cut-off: chosen on customers held out, not on a later time.",)
+    made.reverse()
     return Splits(
-        "time", tuple(reversed(made)), final, _rows(data.as_of == test_at), _utc(test_at), notes
+        kind="time",
+        folds=tuple(made[-folds:]) if made[0].at is not None else tuple(made),
+        rolling=tuple(made),
+        final=final,
+        test=_rows(data.as_of == test_at),
+        test_as_of=_utc(test_at),
+        notes=notes,
     )
 
 
@@ -109,7 +122,7 @@ def _split_by_customer(data: TrainingData, folds: int, seed: int) -> Splits:
     final = _rows(~test)
     note = "Split by customer, not by time: says nothing of how well it holds later."
     made = tuple(_customer_folds(data, final, max(2, folds), seed + 1))
-    return Splits("customers", made, final, _rows(test), _utc(data.cutoffs[-1]), (note,))
+    return Splits("customers", made, made, final, _rows(test), _utc(data.cutoffs[-1]), (note,))
 
 
 def _customer_folds(data: TrainingData, rows: Indices, folds: int, seed: int) -> list[Fold]:

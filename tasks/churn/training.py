@@ -115,13 +115,15 @@ def train(
     where the data cannot teach, LockHeld (75) where the same training runs elsewhere.
     """
     money = Economics.of(economics)
-    splits = split_data(data, folds=churn.folds, seed=churn.seed)
+    splits = split_data(
+        data, folds=churn.folds, seed=churn.seed, calibration_folds=churn.calibration_folds
+    )
     test = splits.test
     rules = {rule.settings.name: rule for rule in fit_rules(data, splits, churn)}
     rule = rules[_best_rule(data, splits, rules, churn)]
     tuned = tune(data, splits, churn, directory=study_directory, progress=progress)
 
-    calibration = choose_calibration(_parts(data, splits, tuned.fold_scores))
+    calibration = choose_calibration(_parts(data, splits, tuned.scores))
     booster = fit_final(data, splits.final, tuned, churn)
     model_hash = write_model(
         directory / "model",
@@ -239,13 +241,20 @@ def _best_rule(
 
 def _calibrate_rule(rule: Rule, data: TrainingData, splits: Splits) -> Calibration:
     return choose_calibration(
-        _parts(data, splits, tuple(rule.score(data, fold.valid) for fold in splits.folds))
+        _parts(data, splits, tuple(rule.score(data, fold.valid) for fold in splits.rolling))
     )
 
 
 def _parts(data: TrainingData, splits: Splits, scores: tuple[Floats, ...]) -> list[Part]:
+    horizon = np.timedelta64(round((data.horizon_days or 0.0) * 86_400_000_000), "us")
     return [
-        Part(raw, data.churned[fold.valid]) for fold, raw in zip(splits.folds, scores, strict=True)
+        Part(
+            raw,
+            data.churned[fold.valid],
+            fold.at,
+            None if fold.at is None else fold.at + horizon,
+        )
+        for fold, raw in zip(splits.rolling, scores, strict=True)
     ]
 
 

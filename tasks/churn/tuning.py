@@ -55,7 +55,7 @@ _POOL_ATTEMPTS = 3
 class Tuned:
     """The best settings, how they were found, and their scores on the validation parts.
 
-    `fold_scores[i]` has shape (validation rows of fold i,), before calibration. `fit_seconds` is
+    `scores[i]` has shape (validation rows of rolling fold i,), before calibration. `fit_seconds` is
     LightGBM's own time over all trials.
     """
 
@@ -63,7 +63,7 @@ class Tuned:
     trees: int
     value: float
     trials: tuple[Trial, ...]
-    fold_scores: tuple[Floats, ...]
+    scores: tuple[Floats, ...]
     fit_seconds: float
     resumed_trials: int
     study_name: str
@@ -96,14 +96,15 @@ def tune(
         resumed = len(study.told())
         shutil.rmtree(folds, ignore_errors=True)
         bins = worker.dataset_params(seed=settings.seed, maximum_bins=settings.maximum_bins)
-        worker.write_folds(data, splits.folds, folds, bins)
+        worker.write_folds(data, splits.rolling, folds, bins)
         try:
-            with _open_crew(settings, folds, len(splits.folds)) as crew:
-                _run_rounds(study, crew, settings, len(splits.folds), first, progress)
+            judging = tuple(range(len(splits.rolling)))[-len(splits.folds) :]
+            with _open_crew(settings, folds) as crew:
+                _run_rounds(study, crew, settings, judging, first, progress)
                 told = study.told()
                 best = _choose(told, settings)
                 scores = crew.predict_folds(
-                    best.params, settings.seed, best.outcome.trees, len(splits.folds)
+                    best.params, settings.seed, best.outcome.trees, len(splits.rolling)
                 )
         finally:
             shutil.rmtree(folds, ignore_errors=True)
@@ -112,7 +113,7 @@ def tune(
         trees=best.outcome.trees,
         value=best.outcome.value,
         trials=tuple(_describe(slot, one) for slot, one in told.items()),
-        fold_scores=tuple(scores),
+        scores=tuple(scores),
         fit_seconds=sum(one.outcome.fit_seconds for one in told.values()),
         resumed_trials=resumed,
         study_name=name,
@@ -148,7 +149,7 @@ def _run_rounds(
     study: TuningStudy,
     crew: _Crew,
     settings: ChurnSettings,
-    folds: int,
+    folds: tuple[int, ...],
     first: Mapping[str, float | int],
     progress: Progress | None,
 ) -> None:
@@ -160,11 +161,19 @@ def _run_rounds(
         if all(slot in told for slot in slots):
             continue
         earlier = [one.outcome for slot, one in told.items() if slot < start]
-        gates = _gates(earlier, folds, settings.prune_after_trials)
+        gates = _gates(earlier, len(folds), settings.prune_after_trials)
         questions = study.ask_round(number, slots, first)
         crash_point("churn.tuning.asked")
         tasks = [
-            Task(slot, params, settings.objective, settings.maximum_trees, settings.seed, gates)
+            Task(
+                slot,
+                folds,
+                params,
+                settings.objective,
+                settings.maximum_trees,
+                settings.seed,
+                gates,
+            )
             for slot, params in questions.items()
         ]
         for outcome in crew.run(tasks):
@@ -212,7 +221,7 @@ class _Crew:
 
 
 class _Alone(_Crew):
-    def __init__(self, arguments: tuple[str, int, int, int]) -> None:
+    def __init__(self, arguments: tuple[str, int, int]) -> None:
         self._runner = FoldRunner(*arguments)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
@@ -227,7 +236,7 @@ class _Alone(_Crew):
 class _Pool(_Crew):
     """Spawned, not forked: OpenMP does not survive a fork, and a flow run has threads."""
 
-    def __init__(self, arguments: tuple[str, int, int, int], workers: int) -> None:
+    def __init__(self, arguments: tuple[str, int, int], workers: int) -> None:
         self._arguments = arguments
         self._workers = workers
         self._pool = self._open()
@@ -281,8 +290,8 @@ class _Pool(_Crew):
 
 
 @contextlib.contextmanager
-def _open_crew(settings: ChurnSettings, directory: Path, folds: int) -> Iterator[_Crew]:
-    arguments = (str(directory), folds, settings.maximum_bins, settings.seed)
+def _open_crew(settings: ChurnSettings, directory: Path) -> Iterator[_Crew]:
+    arguments = (str(directory), settings.maximum_bins, settings.seed)
     if settings.workers == 1:
         yield _Alone(arguments)
         return

@@ -36,9 +36,13 @@ _SPARED = ("sklearn", "pandas", "matplotlib", "dask", "graphviz")
 
 @dataclass(frozen=True)
 class Task:
-    """A trial to run. `gates[i]`: with a worse mean over folds 0..i it stops (None: never)."""
+    """A trial to run on the numbered folds, in that order.
+
+    `gates[i]`: with a worse mean over the first i + 1 of them it stops (None: never).
+    """
 
     slot: int
+    folds: tuple[int, ...]
     params: Mapping[str, float | int]
     objective: str
     maximum_trees: int
@@ -48,7 +52,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it; higher is better. `means[i]` is the best mean over folds 0..i.
+    """What came of it; higher is better. `means[i]` is the best mean over the first i + 1 folds.
 
     `seconds` is the whole trial by the clock, `fit_seconds` the CPU time inside LightGBM: training
     and predicting the validation rows.
@@ -120,23 +124,13 @@ def write_folds(
 
 
 class FoldRunner:
-    """The folds, opened once a process, and the trials run on them."""
+    """The folds, each opened at most once a process, and the trials run on them."""
 
-    def __init__(self, directory: str, folds: int, maximum_bins: int, seed: int) -> None:
-        import lightgbm
-
+    def __init__(self, directory: str, maximum_bins: int, seed: int) -> None:
         self.maximum_bins = maximum_bins
-        params = dataset_params(seed=seed, maximum_bins=maximum_bins)
-        root = Path(directory)
-        self.train = [
-            lightgbm.Dataset(str(root / f"{number}.bin"), params=params).construct()
-            for number in range(folds)
-        ]
-        # Mapped, not read: all workers share one copy of the pages.
-        self.features = [
-            np.load(root / f"{number}.features.npy", mmap_mode="r") for number in range(folds)
-        ]
-        self.churned = [np.load(root / f"{number}.churned.npy") for number in range(folds)]
+        self._params = dataset_params(seed=seed, maximum_bins=maximum_bins)
+        self._root = Path(directory)
+        self._open: dict[int, tuple[Any, Any, Any]] = {}
 
     def run(self, task: Task) -> Outcome:
         """Train and judge fold after fold; stop where the gate says so or a figure is NaN."""
@@ -146,7 +140,7 @@ class FoldRunner:
         judged: list[list[float]] = []
         means: list[float] = []
         fit_seconds = 0.0
-        for number in range(len(self.train)):
+        for number in task.folds:
             # One thread, so its CPU time is what the fit would take on an idle machine.
             fit_started = time.thread_time()
             booster = self._fit(number, task.params, task.seed, trees)
@@ -156,17 +150,17 @@ class FoldRunner:
             judged.append(values)
             by_place = np.mean(judged, axis=0)
             means.append(float(np.max(by_place)) if np.isfinite(by_place).all() else float("nan"))
-            gate = task.gates[number]
+            gate = task.gates[len(means) - 1]
             if not np.isfinite(means[-1]):
                 break
-            if gate is not None and means[-1] < gate and number + 1 < len(self.train):
+            if gate is not None and means[-1] < gate and len(means) < len(task.folds):
                 break
         best = int(np.argmax(np.mean(judged, axis=0)))
         return Outcome(
             slot=task.slot,
             means=tuple(means),
             trees=places[best],
-            pruned=len(means) < len(self.train),
+            pruned=len(means) < len(task.folds),
             seconds=time.perf_counter() - started,
             fit_seconds=fit_seconds,
         )
@@ -181,30 +175,45 @@ class FoldRunner:
         import lightgbm
 
         chosen = booster_params(params, seed=seed, maximum_bins=self.maximum_bins)
-        return lightgbm.train(chosen, self.train[number], num_boost_round=trees)
+        return lightgbm.train(chosen, self._load(number)[0], num_boost_round=trees)
+
+    def _load(self, number: int) -> tuple[Any, Any, Any]:
+        """Binned training rows, features and outcomes of the validation rows."""
+        import lightgbm
+
+        if number not in self._open:
+            path = self._root / f"{number}.bin"
+            self._open[number] = (
+                lightgbm.Dataset(str(path), params=self._params).construct(),
+                # Mapped, not read: all workers share one copy of the pages.
+                np.load(path.with_suffix(".features.npy"), mmap_mode="r"),
+                np.load(path.with_suffix(".churned.npy")),
+            )
+        return self._open[number]
 
     def _judge(
         self, booster: Any, number: int, places: list[int], objective: str
     ) -> tuple[float, list[float]]:
-        margin = np.zeros(len(self.churned[number]))
+        _, features, churned = self._load(number)
+        margin = np.zeros(len(churned))
         values = []
         seconds = 0.0
         for before, place in zip([0, *places], places, strict=False):
             # Margins add up over trees, so each tree is walked once whatever the checkpoints.
             started = time.thread_time()
             margin += booster.predict(
-                self.features[number],
+                features,
                 raw_score=True,
                 start_iteration=before,
                 num_iteration=place - before,
                 num_threads=1,
             )
             seconds += time.thread_time() - started
-            values.append(judge(self.churned[number], 1 / (1 + np.exp(-margin)), objective))
+            values.append(judge(churned, 1 / (1 + np.exp(-margin)), objective))
         return seconds, values
 
     def _predict(self, booster: Any, number: int) -> Floats:
-        predicted: Floats = booster.predict(self.features[number], num_threads=1)
+        predicted: Floats = booster.predict(self._load(number)[1], num_threads=1)
         return predicted
 
 
@@ -221,14 +230,14 @@ def judge(churned: Any, probability: Floats, objective: str) -> float:
 _runner: FoldRunner | None = None
 
 
-def start(directory: str, folds: int, maximum_bins: int, seed: int) -> None:
+def start(directory: str, maximum_bins: int, seed: int) -> None:
     """Set a worker process up: it leaves Ctrl-C to its parent and does not outlive it."""
     global _runner
     for name in _SPARED:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, args=(os.getppid(),), daemon=True).start()
-    _runner = FoldRunner(directory, folds, maximum_bins, seed)
+    _runner = FoldRunner(directory, maximum_bins, seed)
 
 
 def run_task(task: Task) -> Outcome:

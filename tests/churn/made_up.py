@@ -78,6 +78,7 @@ def churn_settings(**changes: object) -> ChurnSettings:
     """Settings small enough for a test."""
     small: dict[str, object] = {
         "folds": 2,
+        "calibration_folds": 3,
         "trials": 6,
         "round_trials": 3,
         "workers": 1,

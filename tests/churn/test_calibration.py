@@ -49,6 +49,24 @@ def test_a_true_score_is_left_alone() -> None:
     assert choose_calibration([_part(1500, seed) for seed in range(3)]).kind == "identity"
 
 
+def test_a_level_that_moves_with_the_season_is_not_chased() -> None:
+    """Parts 30 days apart, outcomes known after 90: last quarter's level misleads the next."""
+    start = np.datetime64("2024-01-01", "us")
+    day = np.timedelta64(1, "D")
+    parts = []
+    for number in range(8):
+        rng = np.random.default_rng(number)
+        logit = rng.normal(size=3000)
+        shift = 0.8 * np.sin(number * np.pi / 3)
+        churned = rng.random(3000) < 1 / (1 + np.exp(-logit - shift))
+        at = start + 30 * number * day
+        parts.append(Part(1 / (1 + np.exp(-logit)), churned, at, at + 90 * day))
+    assert choose_calibration(parts).kind == "identity"
+    # Judged on the very next cut-off, whose outcomes nobody knew then, the level seems to help.
+    naive = [Part(part.raw, part.churned) for part in parts[:3]]
+    assert choose_calibration(naive).kind != "identity"
+
+
 def test_one_part_is_enough_and_the_content_is_plain_json() -> None:
     chosen = choose_calibration([_part(3000, 1, distort=2.0)])
     again = json.loads(json.dumps(dict(chosen.content)))

@@ -74,6 +74,12 @@ def test_the_earliest_fold_comes_first_and_later_folds_learn_from_more() -> None
     assert sizes == sorted(sizes)
 
 
+def test_calibration_looks_further_back_with_the_same_embargo() -> None:
+    splits = split_data(training_data(), folds=1, seed=1, calibration_folds=9)
+    assert [fold.label for fold in splits.rolling] == ["2024-03-01", "2024-03-31", "2024-04-30"]
+    assert splits.folds == splits.rolling[-1:]
+
+
 def test_a_static_set_is_split_by_customer_and_says_so() -> None:
     data = _data([0], None, customers=400)
     splits = split_data(data, folds=3, seed=1)

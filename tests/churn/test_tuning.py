@@ -35,7 +35,7 @@ def _gist(tuned: Tuned) -> object:
         tuned.trees,
         tuned.value,
         [(t.number, t.state, t.value, dict(t.params)) for t in tuned.trials],
-        [scores.tobytes() for scores in tuned.fold_scores],
+        [scores.tobytes() for scores in tuned.scores],
     )
 
 
