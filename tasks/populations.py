@@ -200,7 +200,7 @@ class ContactsProcess(_Section):
 class SessionsProcess(_Section):
     """Visits of a living customer to the web shop or app."""
 
-    per_order: float = Field(0.6, gt=0, le=50, description="Sessions per order, on average.")
+    per_order: float = Field(0.6, gt=0, le=10, description="Sessions per order, on average.")
     events_mean: float = Field(2.0, gt=1, le=50, description="Mean events of a session.")
 
 

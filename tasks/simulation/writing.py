@@ -13,6 +13,7 @@ folder `.aside-*` and no half of a population. Memory holds one chunk a thread.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -54,6 +55,7 @@ _MANIFEST = "manifest.json"
 _MANIFEST_VERSION = 1
 _CSV = "format csv, header, timestampformat '%Y-%m-%dT%H:%M:%SZ'"
 _PARQUET = "format parquet, compression zstd, row_group_size 122880"
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 _BLOCK_BYTES = 4 * 1024 * 1024
 
 Item = TypeVar("Item")
@@ -355,13 +357,16 @@ def _new_directory(directory: Path) -> Iterator[Path]:
     aside = directory.parent / f".aside-{uuid.uuid4().hex}"
     try:
         aside.mkdir(parents=True)
-    except OSError as error:
-        raise DiskFailure(
-            f"The disk refused making {directory}.", found=os.strerror(error.errno or 0)
-        ) from error
-    try:
         yield aside
         aside.replace(directory)
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        raise DiskFailure(
+            f"The disk refused writing {directory}.",
+            found=os.strerror(error.errno),
+            next_step="free space or mend the permission, then run again; nothing was left",
+        ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

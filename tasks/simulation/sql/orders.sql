@@ -9,7 +9,7 @@ select
     case when fault = 'customer_missing' then null
          else 'C' || lpad(number::varchar, 9, '0') end as customer_id,
     (case when quantity < 0 then 'R' else 'O' end)
-        || (number::bigint * 4194304 + arrival)::varchar as order_id,
+        || (number::bigint * 67108864 + arrival)::varchar as order_id,
     line::varchar as line_id,
     to_timestamp(
         $start_epoch + floor(at_day * 86400.0)

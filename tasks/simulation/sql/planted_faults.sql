@@ -18,7 +18,7 @@ select
     kind as fault,
     'C' || lpad(number::varchar, 9, '0') as customer_id,
     (case when quantity < 0 then 'R' else 'O' end)
-        || (number::bigint * 4194304 + arrival)::varchar as order_id,
+        || (number::bigint * 67108864 + arrival)::varchar as order_id,
     line::varchar as line_id,
     month_name($start_on, at_day) as month
 from named

@@ -21,7 +21,7 @@ blocks as (
 counted as (
     select
         number, joined_day, ticket_rate, expected, block,
-        part_key(block_key, unnest(range(poisson_four(uniform(block_key, 0))))) as ticket_key,
+        part_key(block_key, unnest(range(poisson_four(uniform(block_key, 0)))) + 1) as ticket_key,
         block * 32 + unnest(range(poisson_four(uniform(block_key, 0)))) as ticket_number
     from blocks
 ),

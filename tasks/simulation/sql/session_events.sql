@@ -25,7 +25,7 @@ sorted as (
 
 select
     'C' || lpad(number::varchar, 9, '0') as customer_id,
-    'E' || (number::bigint * 4194304 + arrival)::varchar || '-' || step as event_id,
+    'E' || (number::bigint * 67108864 + arrival)::varchar || '-' || step as event_id,
     to_timestamp($start_epoch + floor(event_day * 86400.0)) as occurred_at,
     case
         when step = 0 then 'visit'
@@ -33,7 +33,7 @@ select
         when kind_draw < 0.85 then 'search'
         else 'cart'
     end as kind,
-    'S' || (number::bigint * 4194304 + arrival)::varchar as session_id,
+    'S' || (number::bigint * 67108864 + arrival)::varchar as session_id,
     case when uniform_16(arrival_key, 0) < 0.6 then 'web' else 'app' end as channel,
     -- Seconds looked at.
     floor(-40.0 * ln(length_draw)) as value{month}
