@@ -6,6 +6,7 @@ Importing this module registers them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -20,8 +21,9 @@ from great_expectations.expectations.metrics.map_metric_provider import (
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
-# Space, tab, line feed, carriage return, no-break space, zero-width space.
-BLANKS = " \t\n\r\u00a0\u200b"
+# A character that is neither white space nor a no-break space nor a zero-width space.
+_VISIBLE = r"[^\s\x{00A0}\x{200B}]"
+_BLANK = r"[\s\x{00A0}\x{200B}]*"
 
 
 class CountedExpectation(ColumnMapExpectation):
@@ -55,10 +57,10 @@ class ColumnValuesPresent(ColumnMapMetricProvider):
 
     @column_condition_partial(engine=SqlAlchemyExecutionEngine)
     def _sqlalchemy(cls, column: Any, refused: Any = None, **_: Any) -> Any:
-        text = sa.func.trim(column, BLANKS)
-        conditions = [column.isnot(None), sa.func.length(text) > 0]
-        if refused:
-            conditions.append(sa.func.lower(text).notin_(list(refused)))
+        conditions = [column.isnot(None), sa.func.regexp_matches(column, _VISIBLE)]
+        for word in refused or ():
+            pattern = f"(?i)^{_BLANK}{re.escape(word)}{_BLANK}$"
+            conditions.append(sa.not_(sa.func.regexp_matches(column, pattern)))
         return sa.and_(*conditions)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from tasks.contracts import CONTRACTS
 from tasks.settings import BatchRuleSettings, RowRuleSettings, Settings, ValidationSettings
 from tasks.validation.checks import Check
-from tasks.validation.rules import PUBLISHED_BEFORE, RowRule, TableRules
+from tasks.validation.rules import PUBLISHED_BEFORE, RowRule, TableRules, missing_pattern
 from tasks.validation.statistics import Figures
 
 RowRules = Sequence[tuple[RowRule, RowRuleSettings]]
@@ -43,6 +43,7 @@ def bind_values(
                     values[name] = min(skewed, batch_clock(figures, chosen, skewed))
             elif parameter == "refused":
                 values[name] = [text.lower() for text in own.refused]
+                values[f"{rule.name}_missing"] = missing_pattern(own.refused)
             elif parameter == "allowed":
                 values[name] = list(own.allowed) if own.allowed else None
             else:

@@ -21,8 +21,9 @@ from tasks.warehouse import literal
 
 DIALECT = "holdfast_duckdb"
 
-# Where the databases opened in this context may read, and what they may hold.
+# Where the databases opened in this context may read and spill, and what they may hold.
 allowed_directory: ContextVar[Path | None] = ContextVar("allowed_directory", default=None)
+spill_directory: ContextVar[Path | None] = ContextVar("spill_directory", default=None)
 memory_limit_mb: ContextVar[int] = ContextVar("memory_limit_mb", default=1024)
 threads: ContextVar[int] = ContextVar("threads", default=2)
 
@@ -60,10 +61,14 @@ def _harden() -> list[str]:
         f"set memory_limit = '{int(memory_limit_mb.get())}MB'",
         f"set threads = {int(threads.get())}",
     ]
-    directory = allowed_directory.get()
+    directory, spill = allowed_directory.get(), spill_directory.get()
+    if spill is not None:
+        statements.append(f"set temp_directory = {literal(str(spill.resolve()))}")
     if directory is not None:
+        roots = [directory] if spill is None else [directory, spill]
+        listed = ", ".join(literal(f"{root.resolve()}/") for root in roots)
         statements += [
-            f"set allowed_directories = [{literal(str(directory.resolve()) + '/')}]",
+            f"set allowed_directories = [{listed}]",
             "set enable_external_access = false",
             "set lock_configuration = true",
         ]

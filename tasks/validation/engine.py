@@ -53,6 +53,7 @@ def judge(
     *,
     memory_limit_mb: int = 1024,
     threads: int = 2,
+    spill: Path | None = None,
 ) -> dict[str, Judgement]:
     """Run the suite over the Parquet file; one judgement a rule.
 
@@ -61,7 +62,7 @@ def judge(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        results = _validate(suite, path, memory_limit_mb, threads)
+        results = _validate(suite, path, memory_limit_mb, threads, spill)
     judgements: dict[str, Judgement] = {}
     for result in results:
         rule = str((result.expectation_config.meta or {}).get("rule", ""))
@@ -89,7 +90,9 @@ def judge(
     return judgements
 
 
-def _validate(suite: Any, path: Path, memory_limit_mb: int, threads: int) -> list[Any]:
+def _validate(
+    suite: Any, path: Path, memory_limit_mb: int, threads: int, spill: Path | None
+) -> list[Any]:
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -99,6 +102,7 @@ def _validate(suite: Any, path: Path, memory_limit_mb: int, threads: int) -> lis
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     tokens = (
         (dialect.allowed_directory, dialect.allowed_directory.set(path.parent)),
+        (dialect.spill_directory, dialect.spill_directory.set(spill)),
         (dialect.memory_limit_mb, dialect.memory_limit_mb.set(memory_limit_mb)),
         (dialect.threads, dialect.threads.set(threads)),
     )

@@ -76,13 +76,20 @@ def validate(
     rows, batch = active_rows(staged.table, chosen), active_batch(staged.table, chosen)
     path = staged.staged_path
     memory_limit_mb, threads = settings.warehouse.memory_limit_mb, settings.warehouse.threads
+    spill = settings.home / "spill" / "validation"
+    spill.mkdir(parents=True, exist_ok=True)
 
     def ask(bounds: Mapping[str, Mapping[str, Any]]) -> dict[str, Judgement]:
         suite = suite_of(staged.table, bounds)
-        return judge(suite, path, bounds, memory_limit_mb=memory_limit_mb, threads=threads)
+        return judge(
+            suite, path, bounds, memory_limit_mb=memory_limit_mb, threads=threads, spill=spill
+        )
 
     with scratch(
-        memory_limit_mb=memory_limit_mb, threads=threads, allowed_directories=[path.parent]
+        memory_limit_mb=memory_limit_mb,
+        threads=threads,
+        temporary=spill,
+        allowed_directories=[path.parent],
     ) as connection:
         wrong = _wrong_columns(connection, path, entry)
         if wrong or connection.scalar(

@@ -7,7 +7,8 @@ agree is what makes a count worth believing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tasks.contracts import CONTRACTS, Contract
@@ -20,8 +21,8 @@ from tasks.settings import (
 )
 from tasks.warehouse import quote
 
-# Space, tab, line feed, carriage return, no-break space, zero-width space.
-_BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160) || chr(8203)"
+# White space, no-break space, zero-width space, as RE2 writes them.
+_BLANK = r"[\s\x{00A0}\x{200B}]*"
 
 # What staging adds to the columns of the contract.
 STAGED_COLUMNS = {"row_number": "BIGINT", "raw_line": "VARCHAR", "received_at": "TIMESTAMPTZ"}
@@ -70,16 +71,21 @@ def _present(contract: Contract) -> Iterator[RowRule]:
             continue
         name, quoted = f"{column.name}_present", quote(column.name)
         if column.type == "VARCHAR":
-            text = f"trim({quoted}, {_BLANKS})"
-            broken = (
-                f"({quoted} is null or {text} = ''"
-                f" or list_contains(${name}_refused::varchar[], lower({text})))"
-            )
+            broken = f"({quoted} is null or regexp_full_match({quoted}, ${name}_missing))"
             yield RowRule(
                 name, column.name, f"{column.name} is missing", broken, parameters=("refused",)
             )
         else:
             yield RowRule(name, column.name, f"{column.name} is missing", f"{quoted} is null")
+
+
+def missing_pattern(refused: Iterable[str]) -> str:
+    """RE2 for a text that says 'missing': blank, or one of the words in any case.
+
+    One match a row: trimming by a set of characters costs ten times as much.
+    """
+    words = "|".join(re.escape(word) for word in refused)
+    return f"(?i){_BLANK}(?:{words})?{_BLANK}" if words else _BLANK
 
 
 def _plausible(*columns: str) -> Iterator[RowRule]:

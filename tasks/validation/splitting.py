@@ -133,14 +133,20 @@ def _find_repeated(connection: Connection, staged: str, rule: RowRule, relation:
     columns = ", ".join(quote(name) for name in rule.distinct)
     present = " and ".join(f"{quote(name)} is not null" for name in rule.unless_null) or "true"
     connection.execute(
+        f"create or replace temp table {relation}_hashes as"
+        f" select hash({columns}) as content from read_parquet($staged) where {present}"
+        " group by content having count(*) > 1",
+        {"staged": staged},
+    )
+    if connection.scalar(f"select count(*) = 0 from {relation}_hashes"):
+        connection.execute(f"create or replace temp table {relation} (row_number bigint)")
+        return
+    connection.execute(
         f"create or replace temp table {relation} as"
-        " with suspicious as ("
-        f"  select hash({columns}) as content from read_parquet($staged)"
-        f"  where {present} group by content having count(*) > 1),"
-        " candidates as ("
+        " with candidates as ("
         f"  select * from read_parquet($staged) where {present}"
-        f"  and hash({columns}) in (select content from suspicious))"
-        f" select row_number from candidates qualify row_number()"
+        f"  and hash({columns}) in (select content from {relation}_hashes))"
+        " select row_number from candidates qualify row_number()"
         f" over (partition by {columns} order by candidates.row_number) > 1",
         {"staged": staged},
     )
