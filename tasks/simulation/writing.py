@@ -8,17 +8,20 @@
     DIRECTORY/manifest.json                  the plan, the rows, every file with its hash
 
 Everything is written beside DIRECTORY and takes its name in one rename: a killed run leaves a
-folder `.aside-*` and no half of a population. Memory holds one chunk a thread.
+folder `.DIRECTORY.aside-*`, which a later one clears away, and no half of a population. Memory
+holds one chunk a thread.
 """
 
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
 import threading
+import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -56,6 +59,7 @@ _MANIFEST_VERSION = 1
 _CSV = "format csv, header, timestampformat '%Y-%m-%dT%H:%M:%SZ'"
 _PARQUET = "format parquet, compression zstd, row_group_size 122880"
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+_ASIDE_MAXIMUM_AGE_SECONDS = 86_400
 _BLOCK_BYTES = 4 * 1024 * 1024
 
 Item = TypeVar("Item")
@@ -354,7 +358,12 @@ def _new_directory(directory: Path) -> Iterator[Path]:
         raise UsageError(
             f"{directory} is in use.", next_step="name a directory that is new or empty"
         )
-    aside = directory.parent / f".aside-{uuid.uuid4().hex}"
+    prefix = f".{directory.name}.aside-"
+    for old in directory.parent.glob(f"{glob.escape(prefix)}*"):
+        # Left by a killed run; a younger one may belong to a run that is still at work.
+        if old.stat().st_mtime < time.time() - _ASIDE_MAXIMUM_AGE_SECONDS:
+            shutil.rmtree(old, ignore_errors=True)
+    aside = directory.parent / f"{prefix}{uuid.uuid4().hex}"
     try:
         aside.mkdir(parents=True)
         yield aside
