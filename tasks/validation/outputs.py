@@ -54,8 +54,8 @@ def check_features(
 
 
 def check_scores(scores: pa.Table | Path, settings: Settings) -> tuple[RuleResult, ...]:
-    """Judge scores: columns customer_id, probability [0, 1], percentile [0, 100], rank (1 is the
-    most likely to leave) and reason_1, one row a customer; further columns are not looked at."""
+    """Judge scores: columns customer_id, probability [0, 1], percentile [0, 100], rank (from 1,
+    each once) and reason_1, one row a customer; further columns are not looked at."""
     chosen = settings.validation.scores
     with _as_parquet(scores, settings) as path:
         return _check("scores", path, SCORE_COLUMNS, settings, _score_rules(chosen, _rows(path)))
