@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from tasks.contracts import CONTRACTS
 from tasks.errors import DataRejected
 from tasks.features.building import make_request
-from tasks.features.computing import Request, compute_features
+from tasks.features.computing import compute_features
+from tasks.features.request import Request
 from tasks.visibility import visible_condition
 from tasks.warehouse import quote
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from tasks.contracts import CONTRACTS
 from tasks.crash import crash_point
 from tasks.features import declaration
-from tasks.features.computing import Computed, Request, compute_features
+from tasks.features.computing import Computed, compute_features
+from tasks.features.request import Request
 from tasks.handles import FeatureTable, Snapshot
 from tasks.visibility import at_version, supersessions
 from tasks.warehouse import quote

@@ -13,25 +13,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from tasks.contracts import CONTRACTS
-from tasks.errors import DataRejected, UsageError
+from tasks.errors import DataRejected
 from tasks.features import labelled
-from tasks.features.declaration import SOURCES, SQL, Feature, declared
-from tasks.visibility import Supersession, visible_condition
+from tasks.features.declaration import SOURCES, Feature, declared
+from tasks.features.placeholders import Kinds, fill_places
+from tasks.features.request import POPULATION, Outcome, Request, day_of, moment_sql
 from tasks.warehouse import Connection, literal, quote
 
-Outcome = Literal["lapse", "cancellation", "given"]
-
-_DAY_US = 86_400_000_000
 _CHUNK_SAMPLE_ROWS = 20_000
-_YEAR_DAYS = 365
-_ALL_DAYS = 100_000
-# What of a day counts only while it is less than a year ago.
-_YEAR_COLUMNS = ("lines", "amount", "returned", "discount", "discount_known_amount")
 # Categories and channels are counted by the bits of one number each.
 _BITS = 63
 # The column that says what a customer is worth in a year or a period, by kind of deployment.
@@ -40,59 +33,6 @@ _VALUE: dict[Outcome, str] = {
     "cancellation": "subscriptions_features.period_amount",
     "given": "pair.period_amount",
 }
-POPULATION: dict[Outcome, str] = {
-    "lapse": "orders",
-    "cancellation": "subscriptions",
-    "given": "labelled",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to compute.
-
-    `as_of` are midnights UTC in ascending order, `known_by` as many moments, not descending.
-    `relations` gives for each canonical table that may be read its SQL (`lake.main."orders" at
-    (version => 12)`). With `labels_as_of` and `labels_known_by` outcomes are added where the
-    horizon has passed by then; else there is no column `churned`. `only_customers` is SQL of a
-    relation with `customer_id`, for a part of the customers.
-    """
-
-    as_of: tuple[datetime, ...]
-    known_by: tuple[datetime, ...]
-    relations: Mapping[str, str]
-    outcome: Outcome
-    horizon_days: int
-    activity_window_days: int
-    labels_as_of: datetime | None = None
-    labels_known_by: datetime | None = None
-    superseded: Mapping[str, tuple[Supersession, ...]] = field(default_factory=dict)
-    chunk_lines: int = 4_000_000
-    category_codes: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    drivers: Mapping[str, str] = field(default_factory=dict)
-    sql: Any = SQL
-
-    def __post_init__(self) -> None:
-        if not self.as_of or len(self.as_of) != len(self.known_by):
-            raise UsageError(
-                "Features need one `known_by` for each `as_of`.",
-                found=f"{len(self.as_of)} as_of, {len(self.known_by)} known_by",
-            )
-        for moment in self.as_of:
-            if moment.tzinfo is None or moment.astimezone(UTC).time() != time():
-                raise UsageError("A cut-off is a midnight UTC.", found=moment.isoformat())
-        if list(self.as_of) != sorted(set(self.as_of)):
-            raise UsageError("Cut-offs must be in ascending order, each once.")
-        if list(self.known_by) != sorted(self.known_by):
-            raise UsageError("A later cut-off cannot know less: `known_by` must not descend.")
-
-    @property
-    def labelled(self) -> bool:
-        return self.labels_as_of is not None
-
-    @property
-    def latest_known_by(self) -> datetime:
-        return max(self.known_by[-1], self.labels_known_by or self.known_by[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +104,7 @@ class _Work:
             self.pivot = labelled.find_pivot(
                 connection,
                 self._relation("labelled"),
-                self._seen_by("labelled", request.known_by[-1]),
+                self.request.seen_by("labelled", request.known_by[-1]),
                 request.category_codes,
                 request.drivers,
                 taken={feature.name for feature in self.features},
@@ -175,7 +115,7 @@ class _Work:
         names = tuple(feature.name for feature in self.features)
         self.columns = ("customer_id", "as_of", *outcome, "value_amount", *names)
         self.listed = ", ".join(quote(name) for name in self.columns)
-        self.kinds: dict[str, list[str]] | None = {"category": [], "channel": []}
+        self.kinds: Kinds = {"category": [], "channel": []}
         if "orders" in self.sources:
             self.kinds = self._find_kinds()
             self._make_season()
@@ -240,14 +180,16 @@ class _Work:
             self._take_cutoffs([number])
             names = self._names(inside, [number])
             as_of, known_by = self.request.as_of[number], self.request.known_by[number]
-            seen = f"(ordered_at < {_moment(as_of)} and {self._seen_by('orders', known_by)})"
+            seen = (
+                f"(ordered_at < {moment_sql(as_of)} and {self.request.seen_by('orders', known_by)})"
+            )
             if self.request.labels_known_by is not None:
-                after = self._seen_by("orders", self.request.labels_known_by)
-                seen += f" or (ordered_at >= {_moment(as_of)} and {after})"
+                after = self.request.seen_by("orders", self.request.labels_known_by)
+                seen += f" or (ordered_at >= {moment_sql(as_of)} and {after})"
             names |= {
                 "lines": "late_line",
                 "wanted": f"({seen})",
-                "late_by": "0",
+                "late": names["late_day"],
                 "doubtful": "false",
             }
             self._run("line_day", names)
@@ -262,7 +204,7 @@ class _Work:
         if "orders" in self.sources:
             for name in ("order_state", "order_gaps", "order_window"):
                 self._run(name, names)
-        # Who ordered has a row of order features: then a list of the pairs is needed by others only.
+        # Who ordered has a row of order features; a list of the pairs is for other sources.
         base = "orders_features" if outcome == "lapse" else "pair"
         if base == "pair" or len(self.sources) > 1:
             self._run(f"{POPULATION[outcome]}_population", names)
@@ -333,7 +275,7 @@ class _Work:
             {
                 "as_of": list(request.as_of),
                 "known_by": list(request.known_by),
-                "days": [_day(moment) for moment in request.as_of],
+                "days": [day_of(moment) for moment in request.as_of],
                 "matured": matured,
             },
         )
@@ -354,8 +296,8 @@ class _Work:
             return [False] * len(request.as_of)
         parts = [
             f"(select true from {request.relations[source]}"
-            f" where {CONTRACTS[source].event_time} < {_moment(as_of)}"
-            f" and {self._seen_by(source, known_by)} limit 1) as seen_{number}"
+            f" where {CONTRACTS[source].event_time} < {moment_sql(as_of)}"
+            f" and {self.request.seen_by(source, known_by)} limit 1) as seen_{number}"
             for number, (as_of, known_by) in enumerate(
                 zip(request.as_of, request.known_by, strict=True)
             )
@@ -384,10 +326,10 @@ class _Work:
         names = self._names("true", every)
         # A superseded line counts for the calendar until the last cut-off has lost sight of it.
         names["wanted"] = (
-            f"ordered_at < {_moment(self.request.as_of[-1])}"
-            f" and {self._seen_by('orders', self.request.known_by[-1])}"
+            f"ordered_at < {moment_sql(self.request.as_of[-1])}"
+            f" and {self.request.seen_by('orders', self.request.known_by[-1])}"
         )
-        if self._doubtful():
+        if self.request.doubtful_batches():
             self._make_doubtful_season(names)
             return
         self._run("day_total", names)
@@ -402,9 +344,10 @@ class _Work:
         ):
             self._take_cutoffs([number])
             names |= self._names("true", [number])
+            seen = self.request.seen_by("orders", known_by)
             names |= {
-                "late_by": "0",
-                "wanted": f"ordered_at < {_moment(as_of)} and {self._seen_by('orders', known_by)}",
+                "late": names["late_day"],
+                "wanted": f"ordered_at < {moment_sql(as_of)} and {seen}",
             }
             self._run("day_total", names)
             self._run("season", names)
@@ -430,83 +373,7 @@ class _Work:
             )
 
     def _names(self, inside: str, numbers: Sequence[int]) -> dict[str, str]:
-        """The texts that fill the SQL: relations, and sums of comparisons with the cut-offs."""
-        request = self.request
-        days = [_day(request.as_of[number]) for number in numbers]
-        horizon = request.horizon_days
-        latest = request.latest_known_by
-        last_day = days[-1] + (horizon if request.labelled else 0)
-        wanted = [
-            inside,
-            f"ordered_at < make_timestamptz({last_day * _DAY_US})",
-            f"received_at <= {_moment(latest)}",
-        ]
-        gone = [
-            item.batch_number
-            for item in request.superseded.get("orders", ())
-            if item.superseded_at <= request.known_by[0]
-        ]
-        if gone:
-            wanted.append(f"batch_number not in ({', '.join(map(str, gone))})")
-        doubtful = self._doubtful()
-        # Who has not ordered for long may be asked about too: then older days count as well.
-        look_back = _ALL_DAYS
-        if request.outcome == "lapse":
-            look_back = max(_YEAR_DAYS, request.activity_window_days)
-        names = {
-            "cutoffs": str(len(numbers)),
-            "wanted": " and ".join(wanted),
-            "doubtful": f"batch_number in ({', '.join(map(str, doubtful))})"
-            if doubtful
-            else "false",
-            "late_by": _count(
-                f"received_at > {_moment(request.known_by[number])}" for number in numbers
-            ),
-            "late_day": _count(f"day >= {day}" for day in days),
-            "look_back_end": _count(f"day >= {day - look_back}" for day in days),
-            "blank_before_year": ""
-            if look_back == _YEAR_DAYS
-            else f"replace ({', '.join(_blanked(name) for name in _YEAR_COLUMNS)})",
-            "horizon_end": _count(f"day >= {day + horizon}" for day in days),
-            "eligible": "state.last_order_day >= cutoff.as_of_day"
-            f" - {request.activity_window_days}"
-            if request.outcome == "lapse"
-            else "true",
-        }
-        for table in request.relations:
-            names[table] = f"(select * from {self._relation(table)} where {inside})"
-            alias = _ALIASES.get(table, table)
-            names[f"seen_{table}"] = self._seen_by(table, "pair.known_by", alias)
-            names[f"seen_{table}_cutoff"] = self._seen_by(table, "cutoff.known_by", alias)
-            if request.labels_known_by is not None:
-                names[f"seen_by_run_{table}"] = self._seen_by(table, request.labels_known_by, alias)
-        if "orders" in request.relations:
-            names["lines"] = f"(select * from {self._relation('orders')})"
-        return names | self._kind_names()
-
-    def _kind_names(self) -> dict[str, str]:
-        """The texts for counting categories and channels: by bits, or where they are many by row."""
-        if self.kinds is None:
-            return {
-                "category_bit": "0::ubigint",
-                "channel_bit": "0::ubigint",
-                "first_seen_columns": ", first_seen.new_categories, first_seen.new_channels",
-                "join_first_seen": "left join first_seen using (customer_id, day)",
-                "new_categories": "coalesce(new_categories, 0)",
-                "new_channels": "coalesce(new_channels, 0)",
-            }
-        names = {"first_seen_columns": "", "join_first_seen": ""}
-        for one, many in (("category", "categories"), ("channel", "channels")):
-            listed = ", ".join(literal(kind) for kind in self.kinds[one])
-            # DuckDB looks each word of a column's dictionary up once, not each row.
-            names[f"{one}_bit"] = (
-                f"(1::ubigint << (list_position([{listed}]::varchar[], {one}) - 1)::ubigint)"
-            )
-            names[f"new_{many}"] = (
-                f"bit_count(coalesce({one}_bits, 0)"
-                f" & ~coalesce(bit_or({one}_bits) over earlier, 0))"
-            )
-        return names
+        return fill_places(self.request, self.kinds, inside, numbers)
 
     def _find_kinds(self) -> dict[str, list[str]] | None:
         """The categories and channels of the orders, or None where bits are too few for them.
@@ -530,49 +397,8 @@ class _Work:
         table = POPULATION[self.request.outcome]
         return f"(select customer_id from {self._relation(table)} where {inside})"
 
-    def _doubtful(self) -> list[int]:
-        """Batches that some of the asked moments still see and others no longer."""
-        return [
-            item.batch_number
-            for item in self.request.superseded.get("orders", ())
-            if self.request.known_by[0] < item.superseded_at <= self.request.latest_known_by
-        ]
-
     def _relation(self, table: str) -> str:
         return self.request.relations[table]
 
-    def _seen_by(self, table: str, known_by: datetime | str, alias: str = "") -> str:
-        moment = known_by if isinstance(known_by, str) else _moment(known_by)
-        return visible_condition(
-            self.request.superseded.get(table, ()), known_by=moment, alias=alias
-        )
-
     def _run(self, name: str, names: Mapping[str, str]) -> None:
         self.connection.run(self.request.sql / f"{name}.sql", self.values, names=names)
-
-
-_ALIASES = {
-    "events": "event",
-    "tickets": "ticket",
-    "contacts": "contact",
-    "subscriptions": "contract",
-    "customers": "entry",
-    "labelled": "entry",
-}
-
-
-def _blanked(name: str) -> str:
-    return f"case when age <= {_YEAR_DAYS} then {name} else 0 end as {name}"
-
-
-def _day(moment: datetime) -> int:
-    return int(moment.timestamp()) // 86_400
-
-
-def _moment(moment: datetime) -> str:
-    stamp = moment.astimezone(UTC).isoformat(sep=" ", timespec="microseconds")
-    return f"timestamptz '{stamp}'"
-
-
-def _count(conditions: Iterator[str]) -> str:
-    return "(" + " + ".join(f"({condition})::utinyint" for condition in conditions) + ")"

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tasks.contracts import CONTRACTS
-from tasks.features.computing import POPULATION
+from tasks.features.request import POPULATION
 from tasks.visibility import supersessions, visible
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataRejected
 from tasks.features import labels
-from tasks.features.computing import POPULATION
 from tasks.features.declaration import SQL
+from tasks.features.request import POPULATION
 from tasks.visibility import supersessions, visible
 
 if TYPE_CHECKING:

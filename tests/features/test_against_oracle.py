@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.features.computing import Computed, Request, compute_features
+from tasks.features.computing import Computed, compute_features
+from tasks.features.request import Request
 from tasks.visibility import Supersession
 from tasks.warehouse import Connection, scratch
 from tests.features.oracle import Line, expected

@@ -1,4 +1,4 @@
-"""A static labelled set: its columns, their codes, and the leaks that the telco set is known for."""
+"""A static labelled set: its columns, their codes, and the leaks the telco set is known for."""
 
 from __future__ import annotations
 

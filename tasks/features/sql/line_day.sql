@@ -3,7 +3,10 @@
 -- order, so the same rows give the same bits however the work is divided.
 create or replace temporary table line_day as
 with dated as (
-    select *, (epoch_us(ordered_at) // 86400000000)::integer as day
+    select
+        *,
+        (epoch_us(ordered_at) // 86400000000)::integer as day,
+        {seen_day} as seen_day
     from {lines}
     where {wanted}
 ),
@@ -12,7 +15,7 @@ line as (
         customer_id,
         day,
         -- Cut-offs are in order of time on both clocks: a row unseen by n is unseen by the first n.
-        greatest({late_by}, {late_day})::utinyint as late,
+        {late} as late,
         {doubtful} as doubtful,
         is_return,
         round(net_amount::double * 10000) as amount,
