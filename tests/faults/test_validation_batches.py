@@ -147,7 +147,8 @@ def test_row_9_a_column_that_is_suddenly_empty(shop: Shop) -> None:
 
 def test_a_refused_delivery_that_comes_again_is_recorded_once(shop: Shop) -> None:
     name = "2024-05-again"
-    shop.deliver(name, [{**usual_row(n, "2024-05"), "kind": "", "quantity": 2} for n in range(ROWS)])
+    empty = {"kind": "", "quantity": 2}
+    shop.deliver(name, [usual_row(n, "2024-05") | empty for n in range(ROWS)])
     first, second = shop.ingest(name), shop.ingest(name)
     assert (second.batch_number, second.already_known) == (first.batch_number, True)
     listed = [entry["batch_name"] for entry in intake.list_quarantine(shop.lake)]
