@@ -6,6 +6,7 @@ process. A context shared by threads gives wrong counts: each validation has a c
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -98,6 +99,8 @@ def _validate(
 
     from tasks.validation import dialect
 
+    # It tells at INFO of a temporary folder for every context; a night makes dozens.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     tokens = (
