@@ -26,6 +26,7 @@ def train(deployment: str | Path) -> Admission:
     settings = load_settings(deployment)
     with open_lake(settings) as lake:
         registry.require_tracking(settings)
+        registry.mirror_registry(lake)
         now = find_time(lake, settings)
         snapshot = lake.snapshot()
         enough = features.check_enough(lake, now.as_of, now.known_by, snapshot, settings.features)
