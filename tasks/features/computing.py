@@ -191,6 +191,7 @@ class _Work:
                 "wanted": f"({seen})",
                 "late": names["late_day"],
                 "doubtful": "false",
+                "any_doubtful": "false",
             }
             self._run("line_day", names)
             if self.kinds is None:

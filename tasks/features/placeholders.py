@@ -54,6 +54,7 @@ def fill_places(
     names = {
         "cutoffs": str(len(numbers)),
         "wanted": " and ".join(wanted),
+        "any_doubtful": "bool_or(doubtful)" if doubtful else "false",
         "doubtful": f"batch_number in ({', '.join(map(str, doubtful))})" if doubtful else "false",
         "late_day": _count(f"day >= {day}" for day in days),
         "look_back_end": _count(f"day >= {day - look_back}" for day in days),
@@ -96,7 +97,7 @@ def _late_names(request: Request, numbers: Sequence[int]) -> dict[str, str]:
         f"day >= {day} or received_at > {moment_sql(request.known_by[number])}"
         for day, number in zip(days, numbers, strict=True)
     )
-    return {"seen_day": "null::integer", "late": _count(unseen)}
+    return {"seen_day": _count(unseen), "late": "seen_day"}
 
 
 def _kind_names(kinds: Kinds) -> dict[str, str]:

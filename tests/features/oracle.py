@@ -92,7 +92,7 @@ def features_of(
     all_bought = [line for line in everybody if not line.is_return]
     year_total = sum(age(line) <= 365 for line in all_bought)
     coming = sum(365 - horizon < age(line) <= 365 for line in all_bought)
-    whole_year = any(age(line) >= 365 for line in everybody)
+    whole_year = any(age(line) >= 365 for line in all_bought)
     year_ago = order_days(365 - horizon + 1, 365)
     return {
         "recency_days": recency,

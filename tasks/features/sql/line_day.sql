@@ -1,6 +1,6 @@
 -- One row a customer, day (UTC, days since 1970) and number of cut-offs that cannot see the lines.
--- Amounts are whole ten-thousandths held as DOUBLE: sums of them are exact up to 2^53 in any
--- order, so the same rows give the same bits however the work is divided.
+-- A day's amounts are rounded to whole ten-thousandths held as DOUBLE: sums of those are exact up to
+-- 2^53 in any order, so the same rows give the same bits however the work is divided.
 create or replace temporary table line_day as
 with dated as (
     select
@@ -18,8 +18,8 @@ line as (
         {late} as late,
         {doubtful} as doubtful,
         is_return,
-        round(net_amount::double * 10000) as amount,
-        round(discount_amount::double * 10000) as discount,
+        net_amount::double as amount,
+        discount_amount::double as discount,
         {category_bit} as category_bit,
         {channel_bit} as channel_bit
     from dated
@@ -28,14 +28,15 @@ select
     customer_id,
     day,
     late,
-    bool_or(doubtful) as doubtful,
+    {any_doubtful} as doubtful,
+    bool_or(is_return) as has_return,
     (count(*) filter (not is_return))::double as lines,
-    coalesce(sum(amount) filter (not is_return), 0) as amount,
-    -coalesce(sum(amount) filter (is_return), 0) as returned,
-    count(*) > count(*) filter (not is_return) as has_return,
+    coalesce(round(sum(amount) filter (not is_return) * 10000), 0) as amount,
+    coalesce(round(sum(amount) filter (is_return) * -10000), 0) as returned,
     bit_or(category_bit) filter (not is_return) as category_bits,
     bit_or(channel_bit) filter (not is_return) as channel_bits,
-    sum(discount) filter (not is_return) as discount,
-    sum(amount) filter (not is_return and discount is not null) as discount_known_amount
+    round(sum(discount) filter (not is_return) * 10000) as discount,
+    round(sum(amount) filter (not is_return and discount is not null) * 10000)
+        as discount_known_amount
 from line
 group by customer_id, day, late;
