@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from tasks.contracts import CONTRACTS
 from tasks.errors import DataRejected
 from tasks.features import labelled
+from tasks.features import order_history as history
 from tasks.features.declaration import SOURCES, Feature, declared
 from tasks.features.placeholders import Kinds, fill_places
 from tasks.features.request import POPULATION, Outcome, Request, day_of, moment_sql
@@ -85,6 +88,8 @@ class _Work:
         self.late_customers = 0
         self.has_season = False
         self.has_rows = False
+        self.loaded: set[str] = set()
+        self.days: history.OrderDays
         self.new_codes: Mapping[tuple[str, str], int] = {}
         self.values = {
             "horizon_days": request.horizon_days,
@@ -149,26 +154,45 @@ class _Work:
         if "orders" in self.sources:
             self._run("line_day", names)
         self._run("person", {**names, "ids": self._population_ids(inside)})
-        late = self._make_order_days(names)
-        if late:
-            for table, key in (("person", "customer_id"), ("order_day", "customer_number")):
-                self.connection.execute(
-                    f"delete from {table} where {key} in (select {key} from late_person)"
-                )
-        self._finish(names)
+        late = self._read_order_days(names, inside_late=False)
+        self._finish(names, every)
         if late:
             self.late_customers += late
             self._compute_late(inside)
 
-    def _make_order_days(self, names: Mapping[str, str]) -> int:
-        """Fill `order_day`; how many customers must be taken cut-off by cut-off."""
+    def _read_order_days(self, names: Mapping[str, str], *, inside_late: bool) -> int:
+        """Take in the order days; how many customers must be taken cut-off by cut-off instead.
+
+        Those leave `person` for `late_person`.
+        """
         if "orders" not in self.sources:
             return 0
         if self.kinds is None:
             self._run("first_seen", names)
         self._run("order_day", names)
-        self._run("late_person", names)
-        return int(self.connection.scalar("select count(*) from late_person"))
+        table = self.connection.arrow("from order_day")
+        late = history.find_late_customers(table)
+        if inside_late:
+            late = late[:0]
+        self.days = history.read_order_days(table, late)
+        if len(late):
+            self._load("late_number", pa.table({"customer_number": late}))
+            self.connection.execute(
+                "create or replace temporary table late_person as"
+                " from person semi join late_number using (customer_number)"
+            )
+            self.connection.execute(
+                "create or replace temporary table person as"
+                " from person anti join late_number using (customer_number)"
+            )
+        return len(late)
+
+    def _load(self, name: str, table: pa.Table) -> None:
+        """Make an Arrow table readable, in place of the one of that name before."""
+        if name in self.loaded:
+            self.connection.drop_arrow(name)
+        self.loaded.add(name)
+        self.connection.load_arrow(name, table)
 
     def _compute_late(self, inside: str) -> None:
         """The customers of `late_person`, cut-off by cut-off."""
@@ -194,17 +218,19 @@ class _Work:
                 "any_doubtful": "false",
             }
             self._run("line_day", names)
-            if self.kinds is None:
-                self._run("first_seen", names)
-            self._run("order_day", names)
-            self._finish(names)
+            self._read_order_days(names, inside_late=True)
+            self._finish(names, [number])
 
-    def _finish(self, names: Mapping[str, str]) -> None:
+    def _finish(self, names: Mapping[str, str], numbers: Sequence[int]) -> None:
         """From order days to rows of `feature_chunk`, for the customers in `person`."""
         outcome = self.request.outcome
         if "orders" in self.sources:
-            for name in ("order_state", "order_gaps", "order_window"):
-                self._run(name, names)
+            cutoff_days = [day_of(self.request.as_of[number]) for number in numbers]
+            active_days = self.request.activity_window_days if outcome == "lapse" else None
+            horizon_days = self.request.horizon_days
+            seen = history.see_windows(self.days, cutoff_days, horizon_days, active_days)
+            self._load("order_window", seen)
+            self._load("order_gaps", history.list_gaps(self.days))
         # Who ordered has a row of order features; a list of the pairs is for other sources.
         base = "orders_features" if outcome == "lapse" else "pair"
         if base == "pair" or len(self.sources) > 1:

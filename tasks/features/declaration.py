@@ -91,9 +91,9 @@ FEATURES: tuple[Feature, ...] = (
         "cadence",
         "active_months_365",
         "months",
-        "spans of 31 days with an order",
+        "calendar months with an order",
         0,
-        12,
+        13,
     ),
     _feature(
         "orders",

@@ -12,10 +12,6 @@ from tasks.warehouse import literal
 Kinds = Mapping[str, Sequence[str]] | None
 
 _DAY_US = 86_400_000_000
-_YEAR_DAYS = 365
-_ALL_DAYS = 100_000
-# What of a day counts only while it is less than a year ago.
-_YEAR_COLUMNS = ("lines", "amount", "returned", "discount", "discount_known_amount")
 _ALIASES = {
     "events": "event",
     "tickets": "ticket",
@@ -47,24 +43,12 @@ def fill_places(
     if gone:
         wanted.append(f"batch_number not in ({', '.join(map(str, gone))})")
     doubtful = request.doubtful_batches()
-    # Who has not ordered for long may be asked about too: then older days count as well.
-    look_back = _ALL_DAYS
-    if request.outcome == "lapse":
-        look_back = max(_YEAR_DAYS, request.activity_window_days)
     names = {
-        "cutoffs": str(len(numbers)),
         "wanted": " and ".join(wanted),
         "any_doubtful": "bool_or(doubtful)" if doubtful else "false",
         "doubtful": f"batch_number in ({', '.join(map(str, doubtful))})" if doubtful else "false",
         "late_day": _count(f"day >= {day}" for day in days),
-        "look_back_end": _count(f"day >= {day - look_back}" for day in days),
-        "blank_before_year": ""
-        if look_back == _YEAR_DAYS
-        else f"replace ({', '.join(_blanked(name) for name in _YEAR_COLUMNS)})",
         "horizon_end": _count(f"day >= {day + horizon}" for day in days),
-        "eligible": f"state.last_order_day >= cutoff.as_of_day - {request.activity_window_days}"
-        if request.outcome == "lapse"
-        else "true",
     }
     for table in request.relations:
         names[table] = f"(select * from {request.relations[table]} where {inside})"
@@ -122,10 +106,6 @@ def _kind_names(kinds: Kinds) -> dict[str, str]:
             f"bit_count(coalesce({one}_bits, 0) & ~coalesce(bit_or({one}_bits) over earlier, 0))"
         )
     return names
-
-
-def _blanked(name: str) -> str:
-    return f"case when age <= {_YEAR_DAYS} then {name} else 0 end as {name}"
 
 
 def _count(conditions: Iterator[str]) -> str:

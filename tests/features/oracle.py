@@ -109,7 +109,12 @@ def features_of(
         "order_days_90": d90,
         "order_days_180": d180,
         "order_days_365": d365,
-        "active_months_365": len({(today - day) // 31 for day in days if today - day <= 365}),
+        "active_months_365": len(
+            {
+                (moment.year, moment.month)
+                for moment in (EPOCH + timedelta(days=day) for day in days if today - day <= 365)
+            }
+        ),
         "order_days_decayed": 0.15 * order_days(1, 7)
         + 0.15 * order_days(1, 30)
         + 0.25 * d90
