@@ -9,21 +9,16 @@ from __future__ import annotations
 from datetime import date
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from tasks.errors import suggest
+from tasks.sections import Section
 
 ContactKind = Literal["persuadable", "indifferent", "do_not_disturb"]
 KINDS: tuple[ContactKind, ...] = ("persuadable", "indifferent", "do_not_disturb")
 
 
-class _Section(BaseModel):
-    """Strict, frozen, closed: no guessing of types, no change, no unknown key."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-
-class Arrivals(_Section):
+class Arrivals(Section):
     """When customers come."""
 
     first_share: float = Field(
@@ -34,7 +29,7 @@ class Arrivals(_Section):
     )
 
 
-class Purchases(_Section):
+class Purchases(Section):
     """How often a living customer orders: a Poisson process, its rate gamma distributed."""
 
     yearly_mean: float = Field(
@@ -45,7 +40,7 @@ class Purchases(_Section):
     )
 
 
-class Dropouts(_Section):
+class Dropouts(Section):
     """When a customer leaves for good: a hazard, its rate gamma distributed."""
 
     yearly_mean: float = Field(
@@ -65,7 +60,7 @@ class Dropouts(_Section):
     )
 
 
-class Baskets(_Section):
+class Baskets(Section):
     """What an order holds."""
 
     lines_mean: float = Field(2.5, gt=1, le=50, description="Mean lines of an order; geometric.")
@@ -90,7 +85,7 @@ class Baskets(_Section):
     currency: str = Field("EUR", pattern=r"^[A-Z]{3}$", description="Currency of every line.")
 
 
-class Seasons(_Section):
+class Seasons(Section):
     """How the calendar moves all purchase rates."""
 
     yearly_amplitude: float = Field(
@@ -118,7 +113,7 @@ class Seasons(_Section):
         return self
 
 
-class TicketsProcess(_Section):
+class TicketsProcess(Section):
     """Questions and complaints; a complaint raises the hazard of leaving for a while."""
 
     yearly_mean: float = Field(1.2, gt=0, le=50, description="Tickets of a customer a year.")
@@ -129,7 +124,7 @@ class TicketsProcess(_Section):
     effect_days: int = Field(60, ge=1, le=365, description="How long a complaint raises it.")
 
 
-class ContactEffect(_Section):
+class ContactEffect(Section):
     """What contacts do to one kind of customer."""
 
     share: float = Field(ge=0, le=1, description="Share of customers of this kind.")
@@ -144,7 +139,7 @@ class ContactEffect(_Section):
     )
 
 
-class ContactsProcess(_Section):
+class ContactsProcess(Section):
     """Campaigns that reach customers at random, so that their effect can be known."""
 
     every_days: int = Field(28, ge=1, le=365, description="Days between two campaigns.")
@@ -197,14 +192,14 @@ class ContactsProcess(_Section):
         return self
 
 
-class SessionsProcess(_Section):
+class SessionsProcess(Section):
     """Visits of a living customer to the web shop or app."""
 
     per_order: float = Field(0.6, gt=0, le=10, description="Sessions per order, on average.")
     events_mean: float = Field(2.0, gt=1, le=50, description="Mean events of a session.")
 
 
-class SimulationSettings(_Section):
+class SimulationSettings(Section):
     """Customers with known truth."""
 
     start_on: date = Field(date(2022, 1, 1), description="The first day, UTC.")

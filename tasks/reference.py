@@ -78,6 +78,7 @@ def _kind(annotation: Any) -> str:
         "pathlib.",
         "decimal.",
         "tasks.settings.",
+        "tasks.sections.",
         "tasks.sources.",
     ):
         text = text.replace(long, "")

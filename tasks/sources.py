@@ -24,10 +24,11 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.contracts import CONTRACTS
 from tasks.errors import suggest
+from tasks.sections import Section
 
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,100}$"
 _RELATION_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
@@ -41,13 +42,7 @@ Relation = Annotated[str, Field(pattern=_RELATION_PATTERN)]
 Expression = Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
-class _Section(BaseModel):
-    """Strict, frozen, closed: no guessing of types, no change, no unknown key."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-
-class RawColumn(_Section):
+class RawColumn(Section):
     """One delivered column, with the form that its text has."""
 
     type: RawType = Field(description="What the column holds; text is kept as it stands.")
@@ -68,7 +63,7 @@ class RawColumn(_Section):
         return self
 
 
-class TextSettings(_Section):
+class TextSettings(Section):
     """How a delimited text file is written. Nothing of it is guessed."""
 
     delimiter: str | None = Field(
@@ -104,7 +99,7 @@ class TextSettings(_Section):
     )
 
 
-class Split(_Section):
+class Split(Section):
     """Cuts the rows of a query into batches named by their period: `orders/2017-01`."""
 
     by: Literal["month", "day"] = Field(description="The period of a batch.")
@@ -117,7 +112,7 @@ class Split(_Section):
     )
 
 
-class Known(_Section):
+class Known(Section):
     """Since when a row was known: observed at its publication, or declared for history."""
 
     basis: Literal["observed", "declared"] = Field(
@@ -149,7 +144,7 @@ class Known(_Section):
         return self
 
 
-class SourceSettings(_Section):
+class SourceSettings(Section):
     """What every kind of source says."""
 
     table: str = Field(description="The canonical table that the rows go to.")
@@ -322,7 +317,7 @@ class PostgresSource(SourceSettings):
 Source = Annotated[FilesSource | PackageSource | PostgresSource, Field(discriminator="kind")]
 
 
-class IntakeLimits(_Section):
+class IntakeLimits(Section):
     """What a delivery may measure. Checked before and while it is read, never after."""
 
     maximum_file_mb: float = Field(
@@ -354,7 +349,7 @@ class IntakeLimits(_Section):
     )
 
 
-class IntakeSettings(_Section):
+class IntakeSettings(Section):
     """Where data come from."""
 
     sources: dict[Name, Source] = Field(

@@ -27,7 +27,8 @@ from tasks.churn.metrics import area_under_curve, average_precision
 from tasks.churn.splits import Splits, split_data
 from tasks.churn.training import fit_final
 from tasks.churn.tuning import Tuned, tune
-from tasks.settings import ChurnSettings, load_settings
+from tasks.sections import ChurnSettings
+from tasks.settings import load_settings
 
 _GOAL_SHARE = 0.05
 _INSTALL = (

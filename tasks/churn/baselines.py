@@ -17,7 +17,7 @@ from tasks.churn.data import Floats, Indices, TrainingData
 from tasks.churn.metrics import area_under_curve
 from tasks.churn.model_code import rule_scores
 from tasks.churn.splits import Splits
-from tasks.settings import ChurnSettings, RuleSettings
+from tasks.sections import ChurnSettings, RuleSettings
 
 # A customer's own gap of less than a day would make every pause look endless.
 _LEAST_DIVISOR = 1.0

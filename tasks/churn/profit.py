@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tasks.churn.data import Floats
 
 if TYPE_CHECKING:
-    from tasks.settings import EconomicsSettings
+    from tasks.sections import EconomicsSettings
 
 _CENT = Decimal("0.01")
 

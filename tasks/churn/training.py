@@ -29,7 +29,7 @@ from tasks.churn.slices import measure_slices
 from tasks.churn.splits import Splits, split_data
 from tasks.churn.tuning import Progress, Tuned, tune
 from tasks.handles import Curves, Interval, Trial
-from tasks.settings import ChurnSettings, EconomicsSettings
+from tasks.sections import ChurnSettings, EconomicsSettings
 
 MODEL_NAME = "lightgbm"
 # With more rows the last fit takes all threads; LightGBM's result does not depend on how many.

@@ -32,7 +32,7 @@ from tasks.churn.worker import FoldRunner, Outcome, Task
 from tasks.crash import crash_point
 from tasks.errors import DataRejected, ServiceDown
 from tasks.handles import Trial
-from tasks.settings import ChurnSettings, SearchRange
+from tasks.sections import ChurnSettings, SearchRange
 
 R = TypeVar("R")
 # Told how many of how many trials are done.

@@ -30,7 +30,7 @@ from tasks.warehouse import quote
 
 if TYPE_CHECKING:
     from tasks.handles import FeatureTable
-    from tasks.settings import FeaturesSettings
+    from tasks.sections import FeaturesSettings
     from tasks.warehouse import Connection, Lake
 
 _BINS = 32

@@ -19,7 +19,7 @@ from tasks.visibility import at_version, supersessions
 from tasks.warehouse import quote
 
 if TYPE_CHECKING:
-    from tasks.settings import FeaturesSettings
+    from tasks.sections import FeaturesSettings
     from tasks.warehouse import Lake
 
 # Tables that nothing refers to any more go, oldest first; time travel still reads them.

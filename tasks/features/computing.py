@@ -88,7 +88,6 @@ class _Work:
         self.late_customers = 0
         self.has_season = False
         self.has_rows = False
-        self.loaded: set[str] = set()
         self.days: history.OrderDays
         self.new_codes: Mapping[tuple[str, str], int] = {}
         self.values = {
@@ -188,11 +187,10 @@ class _Work:
         return len(late)
 
     def _load(self, name: str, table: pa.Table) -> None:
-        """Make an Arrow table readable, in place of the one of that name before."""
-        if name in self.loaded:
-            self.connection.drop_arrow(name)
-        self.loaded.add(name)
-        self.connection.load_arrow(name, table)
+        """Make an Arrow table a temporary table; of a mere view the planner knows no size."""
+        self.connection.load_arrow("arrived", table)
+        self.connection.execute(f"create or replace temporary table {name} as from arrived")
+        self.connection.drop_arrow("arrived")
 
     def _compute_late(self, inside: str) -> None:
         """The customers of `late_person`, cut-off by cut-off."""

@@ -21,7 +21,7 @@ from tasks.visibility import supersessions, visible
 
 if TYPE_CHECKING:
     from tasks.handles import Snapshot
-    from tasks.settings import FeaturesSettings
+    from tasks.sections import FeaturesSettings
     from tasks.warehouse import Lake
 
 

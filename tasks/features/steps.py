@@ -8,7 +8,7 @@ from tasks.features.declaration import DRIVERS
 from tasks.features.sufficiency import check_sufficiency
 from tasks.handles import FeatureTable
 from tasks.orchestration import step
-from tasks.settings import FeaturesSettings
+from tasks.sections import FeaturesSettings
 from tasks.warehouse import Lake
 
 

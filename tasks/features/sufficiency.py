@@ -19,7 +19,7 @@ from tasks.visibility import supersessions, visible
 
 if TYPE_CHECKING:
     from tasks.handles import Snapshot
-    from tasks.settings import FeaturesSettings
+    from tasks.sections import FeaturesSettings
     from tasks.warehouse import Lake
 
 # What people plan in; tried from the nearest to the setting outwards.

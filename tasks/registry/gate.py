@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tasks.handles import Candidate, Champion, Decision
 
 if TYPE_CHECKING:
-    from tasks.settings import RegistrySettings
+    from tasks.sections import RegistrySettings
 
 Array = NDArray[np.float64]
 Outcome = Literal["promote", "serve_rule", "keep", "blocked"]

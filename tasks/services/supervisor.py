@@ -22,6 +22,7 @@ from typing import Any
 
 from tasks.errors import LockHeld, ServiceDown, UsageError
 from tasks.postgres import DATABASE_URL_VARIABLE, Database, ensure_database, find_database
+from tasks.sections import ServicesSettings
 from tasks.services import mlflow_server, prefect_server
 from tasks.services.environment import (
     LOGIN,
@@ -46,7 +47,7 @@ from tasks.services.processes import (
     wait_until_ready,
 )
 from tasks.services.schedule import mark_crashed, read_schedule
-from tasks.settings import CONF, ServicesSettings
+from tasks.settings import CONF
 
 Say = Callable[[str], Any]
 

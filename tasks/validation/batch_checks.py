@@ -13,7 +13,7 @@ from datetime import timedelta
 from statistics import median
 
 from tasks.contracts import CONTRACTS
-from tasks.settings import BatchRuleSettings, Limits
+from tasks.sections import BatchRuleSettings, Limits
 from tasks.validation.checks import (
     Check,
     Surroundings,

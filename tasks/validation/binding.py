@@ -7,7 +7,8 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from tasks.contracts import CONTRACTS
-from tasks.settings import BatchRuleSettings, RowRuleSettings, Settings, ValidationSettings
+from tasks.sections import BatchRuleSettings, RowRuleSettings, ValidationSettings
+from tasks.settings import Settings
 from tasks.validation.checks import Check
 from tasks.validation.rules import PUBLISHED_BEFORE, RowRule, TableRules, missing_pattern
 from tasks.validation.statistics import Figures

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks.handles import StagedBatch
-from tasks.settings import BatchRuleSettings, Limits, ValidationSettings
+from tasks.sections import BatchRuleSettings, Limits, ValidationSettings
 from tasks.validation.history import CustomersKnown, TrailingBatch
 from tasks.validation.statistics import Figures
 

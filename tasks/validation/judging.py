@@ -11,7 +11,8 @@ from typing import Any
 from tasks.contracts import CONTRACTS
 from tasks.errors import InternalError
 from tasks.handles import RuleResult, Severity, StagedBatch, Verdict
-from tasks.settings import BatchRuleSettings, Settings
+from tasks.sections import BatchRuleSettings
+from tasks.settings import Settings
 from tasks.validation.batch_checks import list_checks
 from tasks.validation.binding import RowRules, bind_values, expectation_bounds
 from tasks.validation.checks import (

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataRejected, InternalError
 from tasks.handles import RuleResult
-from tasks.settings import FeatureRulesSettings, ScoreRulesSettings, Settings
+from tasks.sections import FeatureRulesSettings, ScoreRulesSettings
+from tasks.settings import Settings
 from tasks.validation.engine import build_suite, judge
 from tasks.warehouse import Connection, quote, scratch
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tasks.contracts import CONTRACTS, Contract
 from tasks.errors import ConfigurationError, InternalError, suggest
-from tasks.settings import (
+from tasks.sections import (
     BatchRuleSettings,
     RowRuleSettings,
     TableRulesSettings,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.crash import crash_point
 from tasks.errors import InternalError
-from tasks.settings import RowRuleSettings
+from tasks.sections import RowRuleSettings
 from tasks.validation.rules import PUBLISHED_BEFORE, RowRule
 from tasks.warehouse import Connection, literal, quote
 

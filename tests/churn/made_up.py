@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.churn.data import TrainingData, read_training_data
-from tasks.settings import ChurnSettings, EconomicsSettings, RuleSettings
+from tasks.sections import ChurnSettings, EconomicsSettings, RuleSettings
 
 DRIVERS = {
     "recency_days": "cadence",

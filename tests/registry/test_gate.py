@@ -31,7 +31,7 @@ from tasks.registry.gate import (
     decision_tags,
     gate,
 )
-from tasks.settings import RegistrySettings
+from tasks.sections import RegistrySettings
 
 SETTINGS = RegistrySettings(bootstrap_replicates=400)
 CANDIDATE = Candidate(

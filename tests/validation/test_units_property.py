@@ -11,7 +11,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tasks.handles import Delivery, RawBatch, StagedBatch
-from tasks.settings import BatchRuleSettings, Settings
+from tasks.sections import BatchRuleSettings
+from tasks.settings import Settings
 from tasks.validation.batch_checks import list_checks
 from tasks.validation.checks import Surroundings
 from tasks.validation.history import TrailingBatch
