@@ -1,7 +1,7 @@
 """Order days of many customers, and what each cut-off sees of them, by cumulative sums.
 
 The days lie sorted by customer and day. A sum over a window is then the difference of two
-cumulative sums, and both ends are found by bisection, for all customers of a cut-off at once:
+cumulative sums, and both ends are found for all customers of a cut-off at once:
 one pass over the days serves every window of every cut-off. Sums are of whole numbers (int64),
 so differences are exact.
 """
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 Ints = NDArray[np.int64]
 
 WINDOWS_DAYS = (7, 30, 90, 180, 365)
-# Wider than any day number or count of cut-offs, so that (customer, day) is one sortable number.
-_KEY_SPAN = 1 << 20
+# Columns that may not fit 32 bits start so.
+_WIDE = ("amount", "last_amount", "returned", "discount", "gap_squares", "lines")
 # Columns of `order_day` that are summed as they are.
 _MEASURES = (
-    "lines", "amount", "returned", "discount", "discount_known_amount", "new_categories",
-    "new_channels",
+    "lines", "amount", "returned", "discount", "discount_known_amount"
 )  # fmt: skip
 # Which windows of which measure are wanted: the columns are called `<measure>_<days>`.
 _WINDOWED = {
@@ -47,16 +46,15 @@ _WINDOWED = {
 class OrderDays:
     """One entry a customer and day with a line, sorted; arrays of shape (n,), sums (n + 1,).
 
-    `late_key` and `day_key` sort by customer, then by the number of cut-offs that cannot see the
-    day, or by the day. `last_order` and `next_order` are the nearest entries with something
+    `late` counts the cut-offs that cannot see the day, and does not fall within a customer.
+    `last_order` and `next_order` are the nearest entries with something
     bought, at or before and at or after each (-1 and n: none), of any customer. `customers` have
     their first entries at `start`.
     """
 
     customer: Ints
-    day: Ints
-    late_key: Ints
-    day_key: Ints
+    day: NDArray[np.int32]
+    late: NDArray[np.int32]
     last_order: Ints
     next_order: Ints
     amount: Ints
@@ -86,8 +84,8 @@ def read_order_days(table: pa.Table, without: Ints) -> OrderDays:
         return values[kept] if len(without) else values
 
     customer, day = read("customer_number"), read("day")
-    day_key = customer * _KEY_SPAN + day
-    if (day_key[1:] <= day_key[:-1]).any():
+    same_before = customer[1:] == customer[:-1]
+    if ((customer[1:] < customer[:-1]) | same_before & (day[1:] <= day[:-1])).any():
         raise InternalError("Order days came out of the database unsorted or twice.")
     measures: dict[str, NDArray[Any]] = {name: read(name) for name in _MEASURES}
     bought = measures["lines"] > 0
@@ -100,13 +98,19 @@ def read_order_days(table: pa.Table, without: Ints) -> OrderDays:
     month = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
     new_month = bought.copy()
     new_month[later] = ~(same & (month[later] == month[earlier]))
-    weekday = (day + 4) % 7
+    for name in ("categories", "channels"):
+        if f"new_{name}" in table.column_names:
+            measures[f"new_{name}"] = read(f"new_{name}")
+        else:
+            bits = _ints(table, f"{name}_bits")[kept].view(np.uint64)
+            measures[f"new_{name}"] = _count_new_bits(bits, customer)
     measures |= {
         "order_days": bought,
         "return_days": read("has_return"),
         "new_month": new_month,
         "gap_square": gap * gap,
-        **{f"weekday_{number}": bought & (weekday == number) for number in range(7)},
+        # A year has at most 53 of each weekday: seven counts of nine digits travel in one number.
+        "weekdays": bought * (1 << (9 * ((day + 4) % 7))),
     }
     entries = np.arange(len(customer))
     # Gaps are lifted by customer, so that the running maximum starts anew with each.
@@ -114,9 +118,8 @@ def read_order_days(table: pa.Table, without: Ints) -> OrderDays:
     customers, start = np.unique(customer, return_index=True)
     return OrderDays(
         customer=customer,
-        day=day,
-        late_key=customer * _KEY_SPAN + read("late"),
-        day_key=day_key,
+        day=day.astype(np.int32),
+        late=read("late").astype(np.int32),
         last_order=np.maximum.accumulate(np.where(bought, entries, -1)),
         next_order=np.minimum.accumulate(np.where(bought, entries, len(entries))[::-1])[::-1],
         amount=measures["amount"],
@@ -170,7 +173,7 @@ def _see(
 ) -> dict[str, NDArray[Any]]:
     customers, start = days.customers, days.start
     # Entries from `start` up to `end` are those of the customer that the cut-off sees.
-    end = np.searchsorted(days.late_key, customers * _KEY_SPAN + number, side="right")
+    end = start + _count_first(days.late <= number, start)
     last = days.last_order[end - 1] if len(end) else end
     seen = (end > start) & (last >= start)
     if active_days is not None:
@@ -179,8 +182,9 @@ def _see(
 
     def since(age: int) -> Ints:
         """The first entry of each customer that is at most `age` days old, or `end`."""
-        place = np.searchsorted(days.day_key, customers * _KEY_SPAN + (cutoff - age), side="left")
-        return np.minimum(place, end)
+        older = _count_first(days.day < cutoff - age, days.start)[seen]
+        place: Ints = np.minimum(start + older, end)
+        return place
 
     def total(name: str, low: Ints, high: Ints) -> Ints:
         return days.sums[name][high] - days.sums[name][low]
@@ -208,15 +212,46 @@ def _see(
     for name, windows in _WINDOWED.items():
         for window in windows:
             found[f"{name}_{window}"] = total(name, begin[window], end)
-    weekdays = np.zeros(len(customers), dtype=np.int64)
-    for weekday in range(7):
-        weekdays += total(f"weekday_{weekday}", year, end) > 0
-    found["weekdays_365"] = weekdays
+    packed = total("weekdays", year, end)
+    weekdays = [(packed >> 9 * weekday) & 511 > 0 for weekday in range(7)]
+    found["weekdays_365"] = np.sum(weekdays, axis=0)
     # The first order of the year may lie in a month that had been opened before it.
     inside = found["order_days_365"] > 0
     opening = days.next_order[year[inside]]
     found["active_months_365"][inside] += total("new_month", opening, opening + 1) == 0
-    return found
+    # Amounts need the whole width; days and counts do not, and half the width is half the copying.
+    return {
+        name: column if name.startswith(_WIDE) else column.astype(np.int32)
+        for name, column in found.items()
+    }
+
+
+def _count_first(flags: NDArray[np.bool_], start: Ints) -> Ints:
+    """How many entries of each customer have the flag; the flagged ones come first."""
+    if not len(start):
+        return start
+    counted: Ints = np.add.reduceat(flags, start, dtype=np.int64)
+    return counted
+
+
+def _count_new_bits(bits: NDArray[np.uint64], customer: Ints) -> Ints:
+    """How many bits of each entry no earlier entry of the customer has.
+
+    The running OR is found in steps of doubled length: after the one of length k each entry
+    holds the bits of the 2 k entries up to it.
+    """
+    running, step = bits.copy(), 1
+    while step < len(bits):
+        same = customer[step:] == customer[:-step]
+        if not same.any():
+            break
+        following = running.copy()
+        following[step:] |= np.where(same, running[:-step], np.uint64(0))
+        running, step = following, step * 2
+    before = np.zeros_like(bits)
+    before[1:] = np.where(customer[1:] == customer[:-1], running[:-1], np.uint64(0))
+    counted: Ints = np.bitwise_count(bits & ~before).astype(np.int64)
+    return counted
 
 
 def _cumulated(values: NDArray[Any]) -> Ints:
@@ -229,5 +264,7 @@ def _ints(table: pa.Table, name: str) -> Ints:
     column = table[name]
     if column.null_count:
         column = column.fill_null(0)
-    found: Ints = column.to_numpy(zero_copy_only=False).astype(np.int64)
+    values = column.to_numpy(zero_copy_only=False)
+    # Sets of bits are unsigned; they keep their bits.
+    found: Ints = values.view(np.int64) if values.dtype == np.uint64 else values.astype(np.int64)
     return found

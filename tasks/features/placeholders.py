@@ -90,20 +90,15 @@ def _kind_names(kinds: Kinds) -> dict[str, str]:
         return {
             "category_bit": "0::ubigint",
             "channel_bit": "0::ubigint",
-            "first_seen_columns": ", first_seen.new_categories, first_seen.new_channels",
+            "first_seen_columns": ", first_seen.* exclude (customer_id, day)",
             "join_first_seen": "left join first_seen using (customer_id, day)",
-            "new_categories": "coalesce(new_categories, 0)",
-            "new_channels": "coalesce(new_channels, 0)",
         }
     names = {"first_seen_columns": "", "join_first_seen": ""}
-    for one, many in (("category", "categories"), ("channel", "channels")):
+    for one in ("category", "channel"):
         listed = ", ".join(literal(kind) for kind in kinds[one])
         # DuckDB looks each word of a column's dictionary up once, not each row.
         names[f"{one}_bit"] = (
             f"(1::ubigint << (list_position([{listed}]::varchar[], {one}) - 1)::ubigint)"
-        )
-        names[f"new_{many}"] = (
-            f"bit_count(coalesce({one}_bits, 0) & ~coalesce(bit_or({one}_bits) over earlier, 0))"
         )
     return names
 

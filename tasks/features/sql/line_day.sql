@@ -33,8 +33,8 @@ select
     (count(*) filter (not is_return))::double as lines,
     coalesce(round(sum(amount) filter (not is_return) * 10000), 0) as amount,
     coalesce(round(sum(amount) filter (is_return) * -10000), 0) as returned,
-    bit_or(category_bit) filter (not is_return) as category_bits,
-    bit_or(channel_bit) filter (not is_return) as channel_bits,
+    bit_or(category_bit) filter (not is_return) as categories_bits,
+    bit_or(channel_bit) filter (not is_return) as channels_bits,
     round(sum(discount) filter (not is_return) * 10000) as discount,
     round(sum(amount) filter (not is_return and discount is not null) * 10000)
         as discount_known_amount
