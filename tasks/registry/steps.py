@@ -21,9 +21,12 @@ __all__ = [
 
 
 def _require_tracking(settings: Settings) -> None:
-    """Raise ServiceDown (69) now rather than after a training that could not be shown."""
-    with open_tracker(settings):
-        return
+    """Raise ServiceDown (69) now rather than after a training that could not be shown.
+
+    Also closes the runs of trainings that were killed, which MLflow would show as running for ever.
+    """
+    with open_tracker(settings) as tracker:
+        tracker.close_abandoned()
 
 
 def _admit_training(lake: Lake, record: TrainingRecord, final: FinalCustomers) -> Admission:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from tasks.errors import StoredDataCorrupt
 from tasks.handles import Candidate, TrainingRecord
 from tasks.tracking import evidence
+from tasks.tracking.leftovers import PROCESS_TAG, close_abandoned, name_process
 from tasks.tracking.store import (
     answers,
     artifact_location,
@@ -66,6 +67,11 @@ class Tracker:
         self.model_name = model_name(settings.deployment)
         self._client = client
 
+    def close_abandoned(self) -> int:
+        """Mark runs that killed trainings of this host have left open KILLED; how many."""
+        with answers(self.uri):
+            return close_abandoned(self._client, self._experiment())
+
     def log_training(self, record: TrainingRecord) -> str:
         """Write one parent run with all that the record tells; its run id.
 
@@ -79,7 +85,7 @@ class Tracker:
             run = self._client.create_run(
                 experiment,
                 run_name=f"{record.as_of:%Y-%m-%d} {record.model.name}",
-                tags=evidence.run_tags(record),
+                tags={**evidence.run_tags(record), PROCESS_TAG: name_process()},
             )
             run_id: str = run.info.run_id
             self._client.log_batch(
@@ -267,6 +273,7 @@ class Tracker:
                     "mlflow.parentRunId": parent,
                     "mlflow.source.name": "holdfast train",
                     "mlflow.user": "holdfast",
+                    PROCESS_TAG: name_process(),
                 },
             ).info.run_id
             values = {record.objective: trial.value or 0.0, "seconds": trial.seconds}
