@@ -32,7 +32,7 @@ def open_settings(context: typer.Context) -> Settings:
         raise UsageError(
             "Which deployment?",
             available=list_deployments(),
-            next_step="holdfast -d NAME " + (context.info_name or "COMMAND"),
+            next_step="holdfast -d NAME " + context.command_path.partition(" ")[2],
         )
     settings = load_settings(chosen)
     prepare_process(settings.home)
@@ -123,6 +123,44 @@ def demo(context: typer.Context) -> None:
         typer.echo("`make down` stops them.")
 
 
+def simulate(
+    context: typer.Context,
+    customers: Annotated[int, typer.Option(help="How many customers.", min=1)] = 5_000,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A new or empty folder; by default where `simulated` looks for it."),
+    ] = None,
+    months: Annotated[
+        int | None, typer.Option(help="How many months; by default as set.", min=1)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="By default as set.", min=0)] = None,
+    file_format: Annotated[
+        str, typer.Option("--format", help="csv, parquet or monthly_parquet.")
+    ] = "csv",
+    dirty_share: Annotated[
+        float, typer.Option(help="Share of order lines that get a planted fault.", min=0, max=1)
+    ] = 0.0,
+) -> None:
+    """Write customers with known truth, month by month, as a company would deliver them."""
+    if context.find_root().obj is None:
+        context.find_root().obj = "simulated"
+    settings = open_settings(context)
+    from flows import showing
+    from tasks.settings import find_simulated
+    from tasks.simulation.writing import simulate as write
+
+    written = write(
+        settings,
+        customers=customers,
+        directory=out or find_simulated(),
+        months=months,
+        seed=seed,
+        format=file_format,  # type: ignore[arg-type]  # refused by name if it is none
+        dirty_share=dirty_share,
+    )
+    showing.show_simulation(written)
+
+
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Batches with counts, the champion with its figures, the last decision, and the ages."""
     settings = open_settings(context)
@@ -199,6 +237,7 @@ def add_commands(app: typer.Typer) -> None:
         ("train", train),
         ("score", score),
         ("status", status),
+        ("simulate", simulate),
     ):
         app.command(name)(command)
     app.add_typer(quarantine, name="quarantine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tasks.handles import Batch, ScoreTable
+from tasks.handles import Batch, ScoreTable, Simulation
 
 if TYPE_CHECKING:
     from flows.nightly import Night
@@ -121,6 +122,26 @@ def show_quarantine_batch(shown: Mapping[str, Any]) -> None:
             table.add_row(str(row["row_number"]), _cell(row["rule"]), _cell(row["line"]))
         console.print(table)
         console.print(f"{len(shown['rows'])} of {shown['rows_total']:,} rows shown")
+
+
+def show_simulation(simulation: Simulation) -> None:
+    """What was written where, and the command that takes it in."""
+    console = _console()
+    table = _table("table", "rows", right=("rows",))
+    for name, rows in simulation.rows.items():
+        table.add_row(_cell(name), f"{rows:,}")
+    console.print(table)
+    console.print(
+        f"{simulation.customers:,} customers, {simulation.start_on} to {simulation.end_on}, seed"
+        f" {simulation.seed}, in {simulation.directory}",
+        markup=False,
+    )
+    console.print(
+        f"Next: HOLDFAST_SIMULATED={shlex.quote(str(simulation.directory))}"
+        " holdfast -d simulated nightly",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def show_settings(markdown: str) -> None:

@@ -68,6 +68,11 @@ def find_home() -> Path:
     return Path(os.environ.get(HOME_VARIABLE) or PROJECT / ".holdfast").resolve()
 
 
+def find_simulated() -> Path:
+    """Where the deployment `simulated` looks: HOLDFAST_SIMULATED, or a folder of the state."""
+    return Path(os.environ.get(SIMULATED_VARIABLE) or find_home() / "simulated").resolve()
+
+
 def list_deployments() -> list[str]:
     """Names of the deployments in `conf/`."""
     return sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "prefect")
@@ -191,11 +196,11 @@ def _expand(value: Any, path: Path) -> Any:
 
     def fill(match: re.Match[str]) -> str:
         name = match.group(1)
-        found = os.environ.get(name)
+        found = os.environ.get(name) or None
         if found is None and name == DATA_VARIABLE:
             found = str((PROJECT.parent / "shared" / "data").resolve())
         if found is None and name == SIMULATED_VARIABLE:
-            found = str(find_home() / "simulated")
+            found = str(find_simulated())
         if found is None:
             raise ConfigurationError(
                 f"{_short(path)} needs the environment variable {name}, which is not set."

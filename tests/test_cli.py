@@ -98,6 +98,36 @@ def test_wrong_usage_ends_with_64(tmp_path: Path, arguments: list[str], said: st
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("command", [["status"], ["quarantine", "list"]])
+def test_a_missing_deployment_is_asked_for_with_the_whole_command(
+    tmp_path: Path, command: list[str]
+) -> None:
+    done = holdfast(*command, home=tmp_path)
+    assert done.returncode == 64
+    assert f"Next: holdfast -d NAME {' '.join(command)}\n" in done.stderr
+
+
+def test_a_home_that_cannot_be_made_ends_with_73(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = holdfast("-d", "telco", "status", home=tmp_path / "file" / "home")
+    assert done.returncode == 73
+    assert "set HOLDFAST_HOME" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_simulated_customers_are_written_where_their_deployment_looks(tmp_path: Path) -> None:
+    home = tmp_path / "not" / "yet"
+    done = holdfast("simulate", "--customers", "50", "--months", "3", home=home)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(home / "simulated") in done.stdout
+    assert len(list((home / "simulated" / "orders").glob("*.csv.gz"))) == 3
+    again = holdfast("simulate", "--customers", "50", home=home)
+    assert again.returncode == 64
+    wrong = holdfast("simulate", "--format", "xml", "--out", str(tmp_path / "x"), home=home)
+    assert wrong.returncode == 64
+    assert "no format 'xml'" in wrong.stderr
+
+
 def test_wrong_setting_ends_with_78(tmp_path: Path) -> None:
     path = tmp_path / "shop.yaml"
     path.write_text("warehouse: {thread: 2}", encoding="utf-8")

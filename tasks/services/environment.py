@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tasks.errors import Refused
+from tasks.errors import DiskFailure, Refused
 
 LOGIN = "holdfast"
 SECRET_BYTES = 24
@@ -191,7 +191,22 @@ def prepare_process(home: Path) -> None:
     """Make this process's environment ready, before Prefect, MLflow or the like is imported.
 
     A PREFECT_API_URL that the caller has set is a team's own server and is left as it is.
+    Raises DiskFailure (73) if the state directory cannot be made or written.
     """
+    # Prefect makes its own folder in it but not the way there, and warns on the first command.
+    try:
+        home.mkdir(parents=True, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise DiskFailure(
+            f"The state directory {home} cannot be made.",
+            found=str(error.strerror or error),
+            next_step="set HOLDFAST_HOME to a directory that you may write",
+        ) from error
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise DiskFailure(
+            f"The state directory {home} may not be written.",
+            next_step="set HOLDFAST_HOME to a directory that you may write",
+        )
     for name, value in build_defaults().items():
         os.environ.setdefault(name, value)
     os.environ.update(build_environment(home))
