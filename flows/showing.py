@@ -27,10 +27,16 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _FALLBACK_WIDTH, highlight=False)
 
 
-def _table(*columns: str, right: Sequence[str] = ()) -> Table:
+def _table(*columns: str, right: Sequence[str] = (), wrap: Sequence[str] = ()) -> Table:
+    """A table whose columns `wrap` share what width the others leave them."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+        table.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=column not in wrap,
+            overflow="fold",
+        )
     return table
 
 
@@ -76,7 +82,7 @@ def show_quarantine_list(entries: Sequence[Mapping[str, Any]]) -> None:
         console.print("Nothing stands in quarantine.")
         return
     numbers = ("rows aside", "share")
-    table = _table("batch", "state", *numbers, "since", "first cause", right=numbers)
+    table = _table("batch", "state", *numbers, "since", "causes", right=numbers, wrap=("causes",))
     for entry in entries:
         causes = entry["causes"]
         table.add_row(
@@ -85,7 +91,9 @@ def show_quarantine_list(entries: Sequence[Mapping[str, Any]]) -> None:
             f"{entry['quarantined_rows']:,}",
             _share(entry["quarantined_share"]),
             str(entry["since"])[:16],
-            _cell(causes[0] if causes else ""),
+            _cell(causes[0] if len(causes) == 1 else f"{causes[0]} (+{len(causes) - 1} more)")
+            if causes
+            else "",
         )
     console.print(table)
     console.print("Look at one: holdfast -d NAME quarantine show BATCH")
@@ -104,7 +112,16 @@ def show_quarantine_batch(shown: Mapping[str, Any]) -> None:
     failed = [rule for rule in shown["rules"] if not rule["passed"]]
     if failed:
         numbers = ("failed", "share")
-        table = _table("rule", "column", "severity", *numbers, "limit", "observed", right=numbers)
+        table = _table(
+            "rule",
+            "column",
+            "severity",
+            *numbers,
+            "limit",
+            "observed",
+            right=numbers,
+            wrap=("limit", "observed"),
+        )
         for rule in failed:
             table.add_row(
                 _cell(rule["rule"]),
@@ -117,7 +134,14 @@ def show_quarantine_batch(shown: Mapping[str, Any]) -> None:
             )
         console.print(table)
     if shown["rows"]:
-        table = _table("line", "rule", "raw line, personal fields masked", right=("line",))
+        line = "raw line, personal fields masked"
+        table = _table(
+            "line",
+            "rule",
+            "raw line, personal fields masked",
+            right=("line",),
+            wrap=("raw line, personal fields masked",),
+        )
         for row in shown["rows"]:
             table.add_row(str(row["row_number"]), _cell(row["rule"]), _cell(row["line"]))
         console.print(table)
@@ -216,7 +240,7 @@ def show_scores(scores: ScoreTable, rows: int = 10) -> None:
     console = _console()
     if scores.parquet_path is not None:
         numbers = ("rank", "probability", "at risk")
-        table = _table("customer", *numbers, "because of", right=numbers)
+        table = _table("customer", *numbers, "because of", right=numbers, wrap=("because of",))
         for row in read_head(scores.parquet_path, rows):
             reasons = [row[f"reason_{number}"] for number in (1, 2, 3)]
             table.add_row(

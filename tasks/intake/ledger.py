@@ -367,7 +367,9 @@ def _causes(lake: Connection, numbers: Sequence[int]) -> dict[int, list[str]]:
 
 def describe_failure(row: Mapping[str, Any]) -> str:
     """`customer_id not_null: 1,204 of 9,811 rows (12.3%, limit 5%)`, from a rule result's row."""
-    name = f"{row['column_name']} {row['rule']}".strip()
+    rule, column = str(row["rule"]), str(row["column_name"])
+    # A rule that is named after its column says it already.
+    name = rule if rule.startswith(column) else f"{column} {rule}"
     failed, checked = int(row["failed_rows"] or 0), int(row["checked_rows"] or 0)
     share = f" ({failed / checked:.1%})" if checked and failed else ""
     counts = f"{failed:,} of {checked:,} rows{share}" if failed else ""
