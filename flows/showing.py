@@ -135,13 +135,7 @@ def show_quarantine_batch(shown: Mapping[str, Any]) -> None:
         console.print(table)
     if shown["rows"]:
         line = "raw line, personal fields masked"
-        table = _table(
-            "line",
-            "rule",
-            "raw line, personal fields masked",
-            right=("line",),
-            wrap=("raw line, personal fields masked",),
-        )
+        table = _table("line", "rule", line, right=("line",), wrap=(line,))
         for row in shown["rows"]:
             table.add_row(str(row["row_number"]), _cell(row["rule"]), _cell(row["line"]))
         console.print(table)
