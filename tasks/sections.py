@@ -208,15 +208,6 @@ class FeaturesSettings(Section):
         le=365,
         description="Days between them. If it divides the horizon, the embargo wastes no cut-off.",
     )
-    known_after_days: float = Field(
-        1.0,
-        ge=0,
-        le=60,
-        description=(
-            "How long after a training cut-off what was known is looked at, as a night does: not"
-            " less than the lag that sources declare, or the last days before it look empty."
-        ),
-    )
     minimum_history_days: int = Field(
         180, ge=0, le=3650, description="History before the first cut-off, lest all look new."
     )

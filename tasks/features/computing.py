@@ -23,6 +23,7 @@ from tasks.errors import DataRejected
 from tasks.features import labelled
 from tasks.features import order_history as history
 from tasks.features.declaration import SOURCES, Feature, declared
+from tasks.features.labels import is_matured
 from tasks.features.placeholders import Kinds, fill_places
 from tasks.features.request import POPULATION, Outcome, Request, day_of, moment_sql
 from tasks.warehouse import Connection, literal, quote
@@ -289,7 +290,7 @@ class _Work:
         request, connection = self.request, self.connection
         matured = [
             request.labels_as_of is not None
-            and (request.labels_as_of - as_of).days >= request.horizon_days
+            and is_matured(as_of, request.labels_as_of, request.horizon_days)
             for as_of in request.as_of
         ]
         connection.execute(

@@ -11,7 +11,6 @@ orders: who only sent things back has lapsed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -62,8 +61,3 @@ def history_since(
         f"select min({CONTRACTS[table].event_time}) from {seen}", {"known_by": known_by}
     )
     return None if first is None else first.astimezone(UTC)
-
-
-def known_by_of(cutoffs: Sequence[datetime], settings: FeaturesSettings) -> tuple[datetime, ...]:
-    """What a training may know at its cut-offs: what a night soon after them knew."""
-    return tuple(cutoff + timedelta(days=settings.known_after_days) for cutoff in cutoffs)

@@ -171,6 +171,7 @@ class _Count:
     ) -> None:
         self.lake = lake
         self.as_of = as_of
+        self.lag = known_by - as_of
         self.outcome = settings.outcome
         self.unseen = 0
         table = POPULATION[settings.outcome]
@@ -195,7 +196,8 @@ class _Count:
                 text,
                 {
                     "cutoff": cutoffs[-1],
-                    "known_by": labels.known_by_of(cutoffs[-1:], settings)[0],
+                    # As late after its cut-off as the run looks after its own.
+                    "known_by": cutoffs[-1] + self.lag,
                     "cutoff_day": int(cutoffs[-1].timestamp()) // 86_400,
                     "horizon_days": settings.horizon_days,
                     "activity_window_days": settings.activity_window_days,
