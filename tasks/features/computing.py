@@ -29,6 +29,10 @@ from tasks.features.request import POPULATION, Outcome, Request, day_of, moment_
 from tasks.warehouse import Connection, literal, quote
 
 _CHUNK_SAMPLE_ROWS = 20_000
+_LARGE_TABLES = (
+    "line_day", "order_day", "order_window", "order_gaps", "person", "pair", "outcome",
+    "feature_chunk", "first_seen", "late_line", "late_person",
+)  # fmt: skip
 # Categories and channels are counted by the bits of one number each.
 _BITS = 63
 # The column that says what a customer is worth in a year or a period, by kind of deployment.
@@ -70,6 +74,7 @@ def compute_features(
         if write is not None:
             write(f"select {work.listed} from feature_chunk")
         rows += work.add_to(digest)
+    work.drop_tables()
     return Computed(
         features=work.features,
         columns=work.columns,
@@ -285,6 +290,12 @@ class _Work:
             digest.update(column.to_numpy().tobytes())
             rows += len(column)
         return rows
+
+    def drop_tables(self) -> None:
+        """Give back the memory of a chunk; the connection may live long."""
+        others = [f"{source}_features" for source in self.sources if source != "orders"]
+        for name in (*_LARGE_TABLES, *others):
+            self.connection.execute(f"drop table if exists temp.main.{name}")
 
     def _make_cutoffs(self) -> None:
         request, connection = self.request, self.connection
