@@ -34,15 +34,24 @@ HEADER = "id,customer,time,quantity,amount"
 MAXIMUM_STARTS = 50
 
 
-def source_of(folder: Path) -> dict[str, Any]:
+def source_of(folder: Path, scenario: str = "") -> dict[str, Any]:
     """The `intake` section of the deployment under test."""
+    # One source delivers files; the other cuts one file into months, which it writes itself.
+    offered: dict[str, Any] = {"pattern": "*.csv"}
+    if scenario == "cut":
+        offered = {
+            "files": {"lines": "lines.parquet"},
+            "query": "select * from lines",
+            "split": {"by": "month", "time": "cast(time as timestamp)"},
+            "time_zone": "UTC",
+        }
     return {
         "sources": {
             "shop": {
                 "kind": "files",
                 "table": "orders",
                 "folder": str(folder),
-                "pattern": "*.csv",
+                **offered,
                 "columns": {
                     "id": "text",
                     "customer": "text",
@@ -94,6 +103,7 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], bool]] = {
     "stop": (("03-stopped",), False),
     "correct": (("05",), True),
     "merge": (("01", "05", "06"), False),
+    "cut": (("cut",), False),
     "everything": (("01", "02-ragged", "03-stopped", "04", "05", "06"), True),
 }
 
@@ -112,6 +122,8 @@ def _scenarios(point: str) -> tuple[str, ...]:
         "compact": ("merge",),
         "publish": ("correct", "stop"),
     }
+    if point.startswith("intake.part."):
+        return ("cut",)
     return stages.get(point.split(".")[0], ("accept",))
 
 
@@ -127,9 +139,30 @@ def _deliver(folder: Path, number: int, parts: tuple[str, ...], second: bool) ->
         "05": _lines(number, 5, 81) + (late if second else ""),
         "06": _lines(number, 6, 75),
     }
+    if parts == ("cut",):
+        _write_month(folder / "lines.parquet", number)
+        return
     for part in parts:
         path = folder / f"{number:02}-{part}.csv"
         path.write_text(f"{HEADER}\n{texts[part]}", encoding="utf-8")
+
+
+def _write_month(path: Path, number: int) -> None:
+    """A Parquet file whose only month is the round's own, so that rounds are other batches."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = 12
+    table = pa.table(
+        {
+            "id": [f"{number}-{row}" for row in range(rows)],
+            "customer": [f"customer {row % 5}" for row in range(rows)],
+            "time": [f"2011-{number + 1:02}-{row + 1:02} 10:00:00" for row in range(rows)],
+            "quantity": [1.0] * rows,
+            "amount": [float(row) for row in range(rows)],
+        }
+    )
+    pq.write_table(table, path)
 
 
 def _judge(staged: StagedBatch) -> Verdict:
@@ -263,7 +296,12 @@ def describe_lake(settings: Settings) -> dict[str, Any]:
         described["doubled"] = lake.scalar(
             "select count(*) - count(distinct (batch_number, row_number)) from lake.main.orders"
         )
-    described["raw"] = sorted(path.name for path in (settings.home / "raw").glob("*/*"))
+    # What a killed write leaves aside is nobody's file; it is cleared away after a day.
+    described["raw"] = sorted(
+        path.name
+        for path in (settings.home / "raw").glob("*/*")
+        if not path.name.startswith(".aside-")
+    )
     return described
 
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.faults
 
 KILLS = 6
 
-MakeDisturbed = Callable[[], tuple[Settings, Path]]
+MakeDisturbed = Callable[[str], tuple[Settings, Path]]
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +45,10 @@ def disturbed(
 ) -> MakeDisturbed:
     """Settings of a new deployment with its own state and delivery folder."""
 
-    def make() -> tuple[Settings, Path]:
+    def make(scenario: str) -> tuple[Settings, Path]:
         folder = tmp_path_factory.mktemp("deliveries")
         settings = make_settings(
-            intake=source_of(folder), warehouse={"compact_after_files": 2, "threads": 1}
+            intake=source_of(folder, scenario), warehouse={"compact_after_files": 2, "threads": 1}
         )
         home = tmp_path_factory.mktemp("state")
         return settings.model_copy(update={"home": home}), folder
@@ -77,17 +77,17 @@ def _describe(settings: Settings, database_url: str) -> dict[str, Any]:
         del os.environ["HOLDFAST_DATABASE_URL"]
 
 
-@pytest.mark.parametrize("scenario", ["accept", "reject", "stop", "correct", "merge"])
+@pytest.mark.parametrize("scenario", ["accept", "reject", "stop", "correct", "merge", "cut"])
 def test_killed_at_every_point_and_started_again_it_ends_as_if_undisturbed(
     scenario: str, disturbed: MakeDisturbed, database_url: str
 ) -> None:
     points = points_of(scenario)
-    settings, folder = disturbed()
+    settings, folder = disturbed(scenario)
     for number, point in enumerate(points):
         run = run_until_done(settings, folder, database_url, scenario, [number], crash_at=point)
         assert run.exit_codes == (-signal.SIGKILL, 0), f"{point} was not reached"
     assert _describe(settings, database_url) == _undisturbed(
-        disturbed(), database_url, scenario, range(len(points))
+        disturbed(scenario), database_url, scenario, range(len(points))
     )
 
 
@@ -100,12 +100,12 @@ def test_every_point_belongs_to_a_scenario() -> None:
 def test_killed_at_random_times_it_ends_as_if_undisturbed(
     disturbed: MakeDisturbed, database_url: str
 ) -> None:
-    settings, folder = disturbed()
+    settings, folder = disturbed("everything")
     delays = random_delays(seed=11, kills=KILLS, longest_seconds=2.5)
     run = run_until_done(settings, folder, database_url, "everything", kill_after_seconds=delays)
     assert -signal.SIGKILL in run.exit_codes
     assert _describe(settings, database_url) == _undisturbed(
-        disturbed(), database_url, "everything", [0]
+        disturbed("everything"), database_url, "everything", [0]
     )
 
 
