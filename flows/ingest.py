@@ -37,5 +37,5 @@ def ingest(
             batch = intake.publish_batch(lake, staged, verdict, actor, supersede)
             batches.append(batch)
             if batch.state == "quarantined":
-                raise intake.describe_stop(batch, lake.deployment)
+                raise intake.describe_stop(batch, settings.called)
     return batches

@@ -258,10 +258,10 @@ def show_night(night: Night, settings: Settings) -> None:
     show_batches(night.batches)
     show_training(night.admission)
     show_scores(night.scores)
+    called = shlex.quote(settings.called)
     console = _console()
     console.print(f"MLflow run: {night.admission.run_id}", markup=False)
     console.print(
-        f"Next: holdfast -d {settings.deployment} status"
-        f"    holdfast -d {settings.deployment} quarantine list    holdfast up",
+        f"Next: holdfast -d {called} status    holdfast -d {called} quarantine list    holdfast up",
         markup=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -67,6 +68,6 @@ def find_as_of(lake: Lake, settings: Settings) -> datetime:
         f"The lake of '{lake.deployment}' has no rows to tell the time by.",
         next_step=(
             "put deliveries where `intake.sources` of the deployment looks, then"
-            f" holdfast -d {lake.deployment} ingest"
+            f" holdfast -d {shlex.quote(settings.called)} ingest"
         ),
     )

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tasks.settings import CONF, Settings
+from tasks.settings import CONF, NOT_SET, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def _cell(text: str) -> str:
 
 def _walk(model: type[BaseModel], prefix: str) -> Iterator[Entry]:
     for name, field in model.model_fields.items():
-        if model is Settings and name == "home":
+        if model is Settings and name in NOT_SET:
             continue
         dotted = f"{prefix}{name}"
         inner = _models_in(field.annotation)
@@ -114,7 +114,8 @@ def build_schema() -> str:
     schema = Settings.model_json_schema()
     for part in (schema, *schema.get("$defs", {}).values()):
         part.pop("required", None)
-    schema["properties"].pop("home", None)
+    for name in NOT_SET:
+        schema["properties"].pop(name, None)
     return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

@@ -39,6 +39,8 @@ CONF = PROJECT / "conf"
 HOME_VARIABLE = "HOLDFAST_HOME"
 DATA_VARIABLE = "HOLDFAST_DATA"
 SIMULATED_VARIABLE = "HOLDFAST_SIMULATED"
+# Fields that no file sets: where the state is, and how the deployment was asked for.
+NOT_SET = frozenset({"home", "called"})
 
 
 class Settings(Section):
@@ -49,6 +51,9 @@ class Settings(Section):
         description="The name: of the lake, the model and the exports.",
     )
     home: Path = Field(description="The state directory; from HOLDFAST_HOME or `.holdfast`.")
+    called: str = Field(
+        description="What `-d` takes for it: its name, or the path of its file. For next commands."
+    )
     clock: ClockSettings
     warehouse: WarehouseSettings
     intake: IntakeSettings
@@ -92,10 +97,12 @@ def load_settings(deployment: str | Path, *, home: Path | None = None) -> Settin
         origin[path.stem] = path
     merged = _merge(merged, overlay)
     for section in Settings.model_fields:
-        if section not in ("deployment", "home"):
+        if section not in ("deployment", *NOT_SET):
             merged.setdefault(section, {})
     merged.setdefault("deployment", overlay_path.stem)
     merged["home"] = str((home or find_home()).resolve())
+    in_conf = overlay_path == CONF / f"{overlay_path.stem}.yaml"
+    merged["called"] = overlay_path.stem if in_conf else str(overlay_path)
     expanded = _expand(merged, overlay_path)
     try:
         # JSON, because strict JSON lets text be a date, a path or a decimal, and nothing else.
@@ -274,4 +281,4 @@ def _known_keys(trail: list[str]) -> set[str]:
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return set()
         model = inner
-    return set(model.model_fields) - ({"home"} if model is Settings else set())
+    return set(model.model_fields) - (NOT_SET if model is Settings else set())

@@ -7,6 +7,7 @@ never run backwards, whatever the host's clock does, so `recorded_at` orders wha
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -245,7 +246,7 @@ def count_batches(lake: Connection) -> dict[str, Any]:
     }
 
 
-def list_quarantine(lake: Connection) -> list[dict[str, Any]]:
+def list_quarantine(lake: Lake) -> list[dict[str, Any]]:
     """What stands aside, newest first: stopped batches, and accepted ones with rows held back.
 
     Each as a dictionary ready for JSON: `batch_name`, `batch_number`, `source`, `table`, `state`,
@@ -313,7 +314,7 @@ def show_quarantine(
     }
 
 
-def _find_asked(lake: Connection, asked: str) -> Batch:
+def _find_asked(lake: Lake, asked: str) -> Batch:
     if asked.isascii() and asked.isdigit():
         numbered = [batch for batch in read_batches(lake) if batch.batch_number == int(asked)]
         found = numbered[0] if numbered else None
@@ -327,13 +328,13 @@ def _find_asked(lake: Connection, asked: str) -> Batch:
             f"The ledger knows no batch '{asked}'.",
             found=suggest(asked, names),
             available=names[:10],
-            next_step="holdfast quarantine list",
+            next_step=f"holdfast -d {shlex.quote(lake.settings.called)} quarantine list",
         )
     return found
 
 
-def _summary(batch: Batch, lake: Connection, causes: list[str]) -> dict[str, Any]:
-    deployment = getattr(lake, "deployment", "")
+def _summary(batch: Batch, lake: Lake, causes: list[str]) -> dict[str, Any]:
+    called = shlex.quote(lake.settings.called)
     return {
         "batch_name": batch.batch_name,
         "batch_number": batch.batch_number,
@@ -346,7 +347,7 @@ def _summary(batch: Batch, lake: Connection, causes: list[str]) -> dict[str, Any
         "quarantined_share": _share(batch.quarantined_rows, batch.received_rows),
         "since": _iso(batch.recorded_at),
         "causes": causes or _rejection_causes(batch),
-        "review": f"holdfast -d {deployment} quarantine show {batch.batch_name}",
+        "review": f"holdfast -d {called} quarantine show {batch.batch_name}",
     }
 
 

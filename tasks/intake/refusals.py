@@ -5,6 +5,7 @@ Each is recorded once with what is wrong; delivered again unchanged, it adds not
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -105,7 +106,7 @@ def record_conflict(
     return refusal
 
 
-def describe_stop(batch: Batch, deployment: str) -> DataRejected:
+def describe_stop(batch: Batch, called: str) -> DataRejected:
     """The refusal of a stopped or unreadable batch (exit 65), causes and next command in it."""
     causes = batch.report.get("causes") or []
     rejection = batch.report.get("rejection")
@@ -118,7 +119,7 @@ def describe_stop(batch: Batch, deployment: str) -> DataRejected:
     return DataRejected(
         what,
         found="\n  ".join(str(cause) for cause in causes),
-        next_step=f"holdfast -d {deployment} quarantine show {batch.batch_name}",
+        next_step=f"holdfast -d {shlex.quote(called)} quarantine show {batch.batch_name}",
     )
 
 

@@ -8,7 +8,7 @@ for delivery in discover_deliveries(settings):
     verdict = validation.validate(...)
     batch = publish_batch(lake, staged, verdict, actor, supersede)
     if batch.state == "quarantined":
-        raise describe_stop(batch, lake.deployment)
+        raise describe_stop(batch, settings.called)
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from tasks.errors import DataRejected, Refused, ServiceDown, StoredDataCorrupt
 from tasks.handles import Champion, FinalCustomers, Predictor, TrainingRecord
 from tasks.orchestration import publish_markdown, step
@@ -52,7 +54,7 @@ def _load_champion(lake: Lake) -> tuple[Champion, Predictor]:
     if champion is None:
         raise DataRejected(
             f"'{lake.deployment}' has no champion yet, so nothing can be scored.",
-            next_step=f"holdfast -d {lake.deployment} train",
+            next_step=f"holdfast -d {shlex.quote(lake.settings.called)} train",
         )
     try:
         return champion, open_champion(lake, champion)

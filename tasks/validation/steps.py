@@ -29,7 +29,7 @@ def _validate_batch(lake: Lake, staged: StagedBatch, settings: Settings) -> Verd
     if any(not result.passed for result in verdict.results):
         publish_markdown(
             f"validation {staged.batch_name}",
-            render_report(verdict, staged, deployment=settings.deployment),
+            render_report(verdict, staged, deployment=settings.called),
             f"Validation of {staged.batch_name}: {verdict.outcome}",
         )
     return verdict

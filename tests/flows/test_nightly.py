@@ -133,7 +133,7 @@ def test_a_stopped_batch_ends_the_night(shop: Shop, prefect_api: PrefectApi) -> 
     assert "| net_amount | stop |" in lines["shift"]
     assert f"{missing:,} of {delivered:,} ({missing / delivered:.1%}) rows" in report
     assert "| found | limit |" in report
-    assert f"holdfast -d {shop.name} quarantine show orders/part-00003" in report
+    assert f"holdfast -d {shop.path.resolve()} quarantine show orders/part-00003" in report
 
     assert facts(shop) == before
     (aside,) = shop.ask("quarantine", "list")

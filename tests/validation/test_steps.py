@@ -12,6 +12,7 @@ import pytest
 from tasks.errors import DataRejected
 from tasks.handles import FeatureTable
 from tasks.settings import Settings
+from tasks.validation.report import escape_markdown
 from tasks.validation.steps import validate_batch, validate_features, validate_scores
 from tasks.warehouse import open_lake
 from tests.validation.drawing import fill
@@ -48,7 +49,7 @@ def test_a_stopped_batch_leaves_its_report_with_the_run(
         "one&#95;currency",
         "at most 1 &#40;stop&#41;",
         "Received 60 rows",
-        f"holdfast -d {settings.deployment.replace('_', '&#95;')} quarantine show",
+        escape_markdown(f"holdfast -d {settings.called} quarantine show"),
         "The champion still serves.",
     ):
         assert part in markdown
