@@ -99,6 +99,7 @@ class _Work:
         self.values = {
             "horizon_days": request.horizon_days,
             "activity_window_days": request.activity_window_days,
+            "only_staying": not request.labelled,
         }
         self._make_cutoffs()
         self.sources = tuple(

@@ -124,3 +124,13 @@ def test_the_leaks_of_telco_are_caught(
             assert name in str(caught.value)
         for name in ("contract", "tenure_months", "monthly_charges"):
             assert name not in str(caught.value)
+
+
+def test_who_has_left_is_learnt_from_and_not_scored(given: Settings) -> None:
+    with open_lake(given) as lake:
+        put(lake, "labelled", [entry("ann", True, 20, "Year"), entry("bob", False, 30, "Month")])
+        table = build_features(lake, [at(1)], [at(1)], lake.snapshot(), given.features)
+        assert [
+            row["customer_id"]
+            for row in lake.rows(f"select customer_id from lake.main.{table.table}")
+        ] == ["bob"]

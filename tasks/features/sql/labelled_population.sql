@@ -15,4 +15,6 @@ qualify row_number() over (
     partition by entry.customer_id, cutoff.cutoff_number
     order by entry.observed_at desc, entry.received_at desc, entry.batch_number desc,
         entry.row_number desc
-) = 1;
+) = 1
+    -- Who has left already is learnt from, and not scored.
+    and not ($only_staying and entry.churned);
