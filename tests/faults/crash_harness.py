@@ -296,12 +296,8 @@ def describe_lake(settings: Settings) -> dict[str, Any]:
         described["doubled"] = lake.scalar(
             "select count(*) - count(distinct (batch_number, row_number)) from lake.main.orders"
         )
-    # What a killed write leaves aside is nobody's file; it is cleared away after a day.
-    described["raw"] = sorted(
-        path.name
-        for path in (settings.home / "raw").glob("*/*")
-        if not path.name.startswith(".aside-")
-    )
+    # Not the memory of cut parts beside them: that goes by the time of the file it was cut from.
+    described["raw"] = sorted(path.name for path in (settings.home / "raw").glob("??/*"))
     return described
 
 

@@ -190,7 +190,7 @@ def test_row_12_another_currency_and_a_mix(shop: Shop) -> None:
 @pytest.mark.parametrize("stamp", ["1970-01-01T00:00:00Z", "9999-12-31T00:00:00Z"])
 def test_row_14_times_that_cannot_be(shop: Shop, stamp: str) -> None:
     refusal = shop.refuse(lambda row, n: {**row, "stamp": stamp if n % 10 == 0 else row["stamp"]})
-    assert "ordered_at ordered_at_plausible: 30 of 300 rows (10.0%)" in str(refusal)
+    assert "ordered_at_plausible: 30 of 300 rows (10.0%)" in str(refusal)
 
 
 def test_row_16_rows_delivered_again_under_another_name(shop: Shop) -> None:
