@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from tasks.churn.data import read_training_data
-from tasks.churn.progress import show_progress
 from tasks.churn.record import describe_training, gather_final, prepare_directory
 from tasks.churn.training import train
 from tasks.errors import DataRejected
 from tasks.handles import FeatureTable, FinalCustomers, TrainingRecord
 from tasks.orchestration import step
+from tasks.progress import show_progress
 from tasks.warehouse import Lake, quote
 
 __all__ = ["train_churn"]
@@ -42,14 +42,14 @@ def _train_churn(
         horizon_days=None if given else float(settings.features.horizon_days),
         value_column="value_amount",
     )
-    with show_progress("tuning") as progress:
+    with show_progress("tuning") as report:
         result = train(
             data,
             settings.churn,
             settings.economics,
             directory=prepare_directory(settings, data.fingerprint),
             study_directory=settings.home / "optuna" / settings.deployment,
-            progress=progress,
+            progress=None if report is None else lambda done, total: report(done, total, None),
         )
     return (
         describe_training(result, settings, table, known_by),
