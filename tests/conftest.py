@@ -6,6 +6,7 @@ import atexit
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ os.environ.update(
 )
 for _name in ("HOLDFAST_DATABASE_URL", "HOLDFAST_HOME", "HOLDFAST_CRASH_AT"):
     os.environ.pop(_name, None)
+# A shell starts background jobs deaf to Ctrl-C, and children inherit that; the tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MakeSettings = Callable[..., Settings]
 

@@ -110,7 +110,7 @@ def find_secret(home: Path, name: str) -> str:
     directory.mkdir(parents=True, mode=0o700, exist_ok=True)
     path = directory / name
     if not path.exists():
-        aside = directory / f".{name}.{os.getpid()}"
+        aside = directory / f".{name}.{secrets.token_hex(8)}"  # threads share a process id
         aside.touch(mode=0o600)
         aside.write_text(secrets.token_urlsafe(SECRET_BYTES), encoding="utf-8")
         # Unlike a rename, a link never replaces what another process made first.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,17 +124,20 @@ DEAD_TAG = "process:1:100.00"  # process 1 was not started in 1970
 @pytest.mark.parametrize(
     ("found", "crashed"),
     [
-        (run("of-this-process", tags=[process_tag()]), []),
-        (run("of-a-dead-process", tags=[DEAD_TAG]), ["of-a-dead-process"]),
-        (run("served-and-gone", deployment_id="d1"), ["served-and-gone"]),
-        (run("waiting-for-its-process", "PENDING", 5, deployment_id="d1"), []),
-        (run("pending-for-long", "PENDING", 600, deployment_id="d1"), ["pending-for-long"]),
-        (run("of-a-notebook"), []),
-        (run("finished", "COMPLETED", tags=[DEAD_TAG]), []),
+        (partial(run, "of-this-process", tags=[process_tag()]), []),
+        (partial(run, "of-a-dead-process", tags=[DEAD_TAG]), ["of-a-dead-process"]),
+        (partial(run, "served-and-gone", deployment_id="d1"), ["served-and-gone"]),
+        (partial(run, "waiting-for-its-process", "PENDING", 5, deployment_id="d1"), []),
+        (
+            partial(run, "pending-for-long", "PENDING", 600, deployment_id="d1"),
+            ["pending-for-long"],
+        ),
+        (partial(run, "of-a-notebook"), []),
+        (partial(run, "finished", "COMPLETED", tags=[DEAD_TAG]), []),
     ],
 )
-def test_a_run_without_a_process_is_crashed(found: Any, crashed: list[str]) -> None:
-    api = FakeApi([found])
+def test_a_run_without_a_process_is_crashed(found: Callable[[], Any], crashed: list[str]) -> None:
+    api = FakeApi([found()])  # made now: its age counts from the test, not from the collection
     assert mark_crashed(api, "gone", minimum_age_seconds=120) == crashed  # type: ignore[arg-type]
     assert api.crashed == crashed
 
