@@ -26,7 +26,8 @@ class Contract:
 
     `key` identifies a row where the source gives one; an empty key means that only a row equal
     in every column counts as delivered twice. `later_times` are columns of the row that become
-    known after its event: they count only when they lie before the cut-off.
+    known after its event: they count only when they lie before the cut-off. Where `rows_shown` is
+    false nearly every column says something of a person: reports name row numbers alone.
     """
 
     table: str
@@ -35,6 +36,7 @@ class Contract:
     event_time: str
     key: tuple[str, ...] = ()
     later_times: tuple[str, ...] = ()
+    rows_shown: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -151,6 +153,7 @@ CONTRACTS: dict[str, Contract] = {
             event_time="recorded_at",
             key=("customer_id",),
             later_times=("registered_at",),
+            rows_shown=False,
         ),
         Contract(
             "labelled",
@@ -166,6 +169,7 @@ CONTRACTS: dict[str, Contract] = {
             ),
             event_time="observed_at",
             key=("customer_id",),
+            rows_shown=False,
         ),
     )
 }
@@ -230,6 +234,56 @@ LEDGER: dict[str, tuple[Column, ...]] = {
         Column("observed_text", "VARCHAR"),
         Column("passed", "BOOLEAN"),
         Column("reason", "VARCHAR"),
+        Column("recorded_at", "TIMESTAMPTZ"),
+        Column("figure", "DOUBLE", nullable=True),
+        Column("lower_limit", "DOUBLE", nullable=True),
+        Column("upper_limit", "DOUBLE", nullable=True),
+    ),
+    # The work queue: a state of an item is a row, the latest row is the state.
+    "incidents": (
+        Column("incident_number", "INTEGER"),
+        Column("cause_key", "VARCHAR"),
+        Column("code", "VARCHAR"),
+        Column("level", "VARCHAR"),
+        Column("source", "VARCHAR"),
+        Column("table_name", "VARCHAR"),
+        Column("column_name", "VARCHAR"),
+        Column("headline", "VARCHAR"),
+        Column("state", "VARCHAR"),
+        Column("resolution", "VARCHAR", nullable=True),
+        Column("recorded_at", "TIMESTAMPTZ"),
+        Column("actor", "VARCHAR"),
+        Column("reason", "VARCHAR"),
+        Column("report", "JSON"),
+    ),
+    "incident_batches": (
+        Column("incident_number", "INTEGER"),
+        Column("batch_number", "INTEGER"),
+        Column("recorded_at", "TIMESTAMPTZ"),
+    ),
+    # Granted for a time; what has ended stays here, since reports of then speak of it.
+    "waivers": (
+        Column("waiver_id", "VARCHAR"),
+        Column("incident_number", "INTEGER", nullable=True),
+        Column("source", "VARCHAR"),
+        Column("rules", "VARCHAR[]"),
+        Column("effect", "VARCHAR"),
+        Column("batch_name", "VARCHAR", nullable=True),
+        Column("content_hash", "VARCHAR", nullable=True),
+        Column("row_numbers", "BIGINT[]"),
+        Column("reason", "VARCHAR"),
+        Column("author", "VARCHAR"),
+        Column("approved_by", "VARCHAR", nullable=True),
+        Column("granted_at", "TIMESTAMPTZ"),
+        Column("ends_at", "TIMESTAMPTZ"),
+    ),
+    # What was sent about an item through which channel; the queue is the truth, this its echo.
+    "notices": (
+        Column("incident_number", "INTEGER"),
+        Column("channel", "VARCHAR"),
+        Column("state", "VARCHAR"),
+        Column("attempts", "INTEGER"),
+        Column("detail", "VARCHAR"),
         Column("recorded_at", "TIMESTAMPTZ"),
     ),
     "batch_statistics": (

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 KnownBasis = Literal["observed", "declared"]
 Severity = Literal["warn", "quarantine", "stop"]
+WaiverEffect = Literal["leave_out", "let_in"]
+# 'stop': a batch was refused; 'held': rows of a published batch stand aside; 'gap': a delivery
+# that should have come did not; 'fault': something else that a person must look at.
+IncidentLevel = Literal["stop", "held", "gap", "fault"]
+# 'waiting': a release that a second person must approve.
+IncidentState = Literal["open", "waiting", "resolved"]
 BatchState = Literal[
     "received", "staged", "accepted", "quarantined", "superseded", "replayed", "waived", "discarded"
 ]
@@ -95,6 +101,88 @@ class RuleResult:
     observed: str
     passed: bool
     reason: str = ""
+    # The figure as a number and the limits that stop a batch, for trends; None where there is none.
+    figure: float | None = None
+    lower_limit: float | None = None
+    upper_limit: float | None = None
+
+    @property
+    def key(self) -> str:
+        """`shift:net_amount`, or the rule alone where it is about no column."""
+        return f"{self.rule}:{self.column}" if self.column else self.rule
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """Leave, given by a person and for a time, that a rule need not be kept.
+
+    `rules` are names, or `name:column` for one column of a rule about batches. `batch_name` and
+    `content_hash` limit it to one delivery, `row_numbers` to rows of that one; without them it
+    holds for the whole source. 'leave_out' lifts the stop and keeps the rows that break a rule
+    aside; 'let_in' publishes those too. It holds from `granted_at` until `ends_at`, exclusive.
+    """
+
+    waiver_id: str
+    source: str
+    rules: tuple[str, ...]
+    effect: WaiverEffect
+    reason: str
+    author: str
+    granted_at: datetime
+    ends_at: datetime
+    batch_name: str | None = None
+    content_hash: str | None = None
+    row_numbers: tuple[int, ...] = ()
+    approved_by: str | None = None
+
+    def covers(self, rule: str, column: str) -> bool:
+        return rule in self.rules or f"{rule}:{column}" in self.rules
+
+    def describe(self) -> str:
+        """`waived by ann until 2026-12-01: reason`, one line for reports."""
+        second = f", approved by {self.approved_by}" if self.approved_by else ""
+        return f"waived by {self.author}{second} until {self.ends_at:%Y-%m-%d}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something stands aside. Equal `key`: one and the same item of work.
+
+    `code` is a name from the fault list (UNIT_SHIFT), `headline` says it in one line without a
+    value of any row.
+    """
+
+    key: str
+    code: str
+    level: IncidentLevel
+    source: str
+    column: str
+    headline: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An item of the work queue at its latest state.
+
+    `recorded_at`, `actor` and `reason` are of that state; `opened_at` of the first. `resolution`
+    says how it ended. `batches` are the numbers of the batches that share the cause.
+    """
+
+    incident_number: int
+    cause: Cause
+    table: str
+    state: IncidentState
+    resolution: str | None
+    opened_at: datetime
+    recorded_at: datetime
+    actor: str
+    reason: str
+    batches: tuple[int, ...] = ()
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"item-{self.incident_number}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -424,9 +424,14 @@ def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
         ("ledger", name, columns) for name, columns in LEDGER.items()
     ] + [("main", name, contract.columns + SYSTEM_COLUMNS) for name, contract in CONTRACTS.items()]
     missing = [entry for entry in wanted if entry[:2] not in present]
-    if not missing:
+    grown = _find_new_columns(connection, [entry for entry in wanted if entry[:2] in present])
+    if not missing and not grown:
         return
     connection.execute("begin transaction")
+    for schema, name, column in grown:
+        connection.execute(
+            f"alter table lake.{schema}.{quote(name)} add column {quote(column.name)} {column.type}"
+        )
     connection.execute("create schema if not exists lake.ledger")
     for schema, name, columns in missing:
         listed = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
@@ -440,3 +445,22 @@ def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
                 f" ({quote('customer_id')} asc, {quote(contract.event_time)} asc)"
             )
     connection.execute("commit")
+
+
+def _find_new_columns(
+    connection: duckdb.DuckDBPyConnection, wanted: Sequence[tuple[str, str, tuple[Column, ...]]]
+) -> list[tuple[str, str, Column]]:
+    """Columns that a lake made by an earlier version lacks; its rows have NULL there."""
+    present = {
+        (schema, table, column)
+        for schema, table, column in connection.execute(
+            "select table_schema, table_name, column_name from information_schema.columns"
+            " where table_catalog = 'lake'"
+        ).fetchall()
+    }
+    return [
+        (schema, name, column)
+        for schema, name, columns in wanted
+        for column in columns
+        if (schema, name, column.name) not in present
+    ]

@@ -185,6 +185,9 @@ def append_rule_results(
             "passed": pa.array([result.passed for result in results], pa.bool_()),
             "reason": pa.array([result.reason for result in results], pa.string()),
             "recorded_at": pa.array([recorded_at] * len(results), pa.timestamp("us", "UTC")),
+            "figure": pa.array([result.figure for result in results], pa.float64()),
+            "lower_limit": pa.array([result.lower_limit for result in results], pa.float64()),
+            "upper_limit": pa.array([result.upper_limit for result in results], pa.float64()),
         }
     )
     lake.load_arrow("new_rule_results", table)

@@ -9,14 +9,17 @@ next run asks the ledger how far it came.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from tasks.contracts import CONTRACTS
 from tasks.crash import crash_point
 from tasks.errors import DataRejected, InternalError
-from tasks.handles import Batch, RawBatch, RuleResult, StagedBatch, Verdict
+from tasks.handles import Batch, BatchState, RawBatch, RuleResult, StagedBatch, Verdict
+from tasks.incidents.causes import cause_of_stop, causes_of_held
+from tasks.incidents.decisions import append_decision
+from tasks.incidents.queue import join_incident, settle_incidents
 from tasks.intake.compaction import compact_tables
 from tasks.intake.ledger import (
     SQL,
@@ -95,8 +98,26 @@ def mark_staged(lake: Lake, staged: StagedBatch, actor: str) -> None:
         crash_point("stage.after_commit")
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a person has asked for: which batch is replayed, how the try that it ends is closed.
+
+    `decision` is written beside the published rows, once: the arguments of `append_decision`.
+    """
+
+    batch_number: int
+    closing: BatchState = "replayed"
+    decision: Mapping[str, Any] | None = None
+
+
 def publish(
-    lake: Lake, staged: StagedBatch, verdict: Verdict, actor: str, *, supersede: bool = False
+    lake: Lake,
+    staged: StagedBatch,
+    verdict: Verdict,
+    actor: str,
+    *,
+    supersede: bool = False,
+    replay: Replay | None = None,
 ) -> Batch:
     """Publish a judged batch, or set a stopped one aside; the ledger's row of it comes back.
 
@@ -109,15 +130,21 @@ def publish(
     _check_counts(staged, verdict)
     crash_point("publish.before_lock")
     with lake.writer_lock(f"publish {staged.batch_name}"):
-        standing = judge_delivery(lake, staged.raw, supersede=supersede)
+        replays = replay.batch_number if replay is not None else None
+        standing = judge_delivery(lake, staged.raw, supersede=supersede, replays=replays)
         if standing.kind == "known":
             return known_batch(standing)
         if standing.kind == "conflict":
             raise record_conflict(lake, staged.raw, standing, actor, staged)
         _check_files(staged)
+        if standing.repeats and (
+            verdict.outcome == "stopped" or _has_same_rows(lake, staged, verdict, standing)
+        ):
+            # What is published stays; a batch that is refused today was accepted when it came.
+            return replace(standing.replaces or read_batch(lake, 0), already_known=True)
         crash_point("publish.before_begin")
         if verdict.outcome == "accepted":
-            batch = _accept(lake, staged, verdict, standing, actor)
+            batch = _accept(lake, staged, verdict, standing, actor, replay)
         else:
             batch = _stop(lake, staged, verdict, standing, actor)
         crash_point("publish.after_commit")
@@ -127,7 +154,12 @@ def publish(
 
 
 def _accept(
-    lake: Lake, staged: StagedBatch, verdict: Verdict, standing: Standing, actor: str
+    lake: Lake,
+    staged: StagedBatch,
+    verdict: Verdict,
+    standing: Standing,
+    actor: str,
+    replay: Replay | None = None,
 ) -> Batch:
     raw = staged.raw
     number, published_at, report = open_entry(lake, standing, verdict.notes + staged.notes)
@@ -139,6 +171,8 @@ def _accept(
         "causes": _causes(verdict.results),
         "declared_basis": staged.known_basis == "declared",
     }
+    if replay is not None:
+        report["replays"] = replay.batch_number
     values = _values(staged, verdict, number, published_at)
     names = _names(staged, verdict, declared=declared)
     with lake.publish(actor, f"publish {staged.batch_name}", describe_commit(number, raw)):
@@ -174,9 +208,29 @@ def _accept(
             replaces=standing.replaces,
             recorded_at=published_at,
             actor=actor,
+            replays=standing.replays,
+            closing=replay.closing if replay is not None else "replayed",
         )
+        for cause in causes_of_held(raw.delivery.source, verdict.results):
+            join_incident(lake, cause, number, staged.table, recorded_at=published_at, actor=actor)
+        settle_incidents(lake, recorded_at=published_at, actor=actor)
+        if replay is not None and replay.decision is not None:
+            append_decision(lake, **replay.decision, decided_at=published_at, batch_number=number)
         crash_point("publish.before_commit")
     return read_batch(lake, number)
+
+
+def _has_same_rows(lake: Lake, staged: StagedBatch, verdict: Verdict, standing: Standing) -> bool:
+    """Whether publishing would give the very rows that the batch has published already."""
+    if standing.replaces is None:
+        return False
+    names = _names(staged, verdict, declared=False)
+    values = _values(staged, verdict, standing.replaces.batch_number, standing.replaces.recorded_at)
+    columns = ", ".join(quote(name) for name in (*CONTRACTS[staged.table].names, "row_number"))
+    row = lake.one(
+        Connection.text(SQL / "compare_rows.sql", names={**names, "hashed": columns}), values
+    )
+    return bool(row["same"])
 
 
 def _stop(
@@ -222,6 +276,9 @@ def _stop(
             report=report,
         )
         close_retried(lake, standing, number, recorded_at, actor)
+        cause = cause_of_stop(staged.raw.delivery.source, verdict.results)
+        join_incident(lake, cause, number, staged.table, recorded_at=recorded_at, actor=actor)
+        settle_incidents(lake, recorded_at=recorded_at, actor=actor)
         crash_point("publish.before_commit")
     return read_batch(lake, number)
 

@@ -13,6 +13,8 @@ from datetime import datetime
 from tasks.crash import crash_point
 from tasks.errors import DataRejected, InternalError
 from tasks.handles import Batch, RawBatch, StagedBatch
+from tasks.incidents.causes import cause_of_rejection
+from tasks.incidents.queue import join_incident, settle_incidents
 from tasks.intake.ledger import append_batch, read_batch
 from tasks.intake.supersession import (
     CONFLICT,
@@ -37,6 +39,8 @@ def record_rejection(
     lines: Sequence[tuple[int, str, str | None]] = (),
     actor: str,
     supersede: bool = False,
+    column: str = "",
+    replays: int | None = None,
 ) -> Batch:
     """Record a delivery that could not even be read; its raw bytes stay where they are.
 
@@ -46,8 +50,8 @@ def record_rejection(
     """
     digest = digest_of([code, reason])
     with lake.writer_lock(f"reject {raw.delivery.batch_name}"):
-        standing = judge_delivery(lake, raw, supersede=supersede)
-        if standing.kind == "known":
+        standing = judge_delivery(lake, raw, supersede=supersede, replays=replays)
+        if standing.kind == "known" or standing.repeats:
             return known_batch(standing)
         retried = standing.retried
         if retried is not None and retried.report.get("digest") == digest:
@@ -70,6 +74,11 @@ def record_rejection(
                 report=report,
             )
             close_retried(lake, standing, number, recorded_at, actor)
+            cause = cause_of_rejection(raw.delivery.source, code, column, reason)
+            join_incident(
+                lake, cause, number, raw.delivery.table, recorded_at=recorded_at, actor=actor
+            )
+            settle_incidents(lake, recorded_at=recorded_at, actor=actor)
             crash_point("reject.before_commit")
         crash_point("reject.after_commit")
         return read_batch(lake, number)
@@ -102,6 +111,12 @@ def record_conflict(
             report=report,
         )
         close_retried(lake, standing, number, recorded_at, actor)
+        # A part delivered anew is a case of its own: one is right, another wrong.
+        cause = cause_of_rejection(
+            raw.delivery.source, CONFLICT, raw.delivery.batch_name, refusal.what
+        )
+        join_incident(lake, cause, number, raw.delivery.table, recorded_at=recorded_at, actor=actor)
+        settle_incidents(lake, recorded_at=recorded_at, actor=actor)
     crash_point("conflict.after_commit")
     return refusal
 

@@ -26,7 +26,7 @@ from tasks.intake.ledger import (
     read_batches,
     show_quarantine,
 )
-from tasks.intake.publication import mark_staged, publish, register_delivery
+from tasks.intake.publication import Replay, mark_staged, publish, register_delivery
 from tasks.intake.raw import find_source, hash_file, keep_raw, raw_path
 from tasks.intake.reading import stage
 from tasks.intake.refusals import describe_stop, record_rejection
@@ -44,6 +44,7 @@ __all__ = [
     "publish_batch",
     "recover_intake",
     "reject_batch",
+    "restage_batch",
     "show_quarantine",
     "stage_delivery",
 ]
@@ -57,7 +58,6 @@ def _stage(
     Raises BatchRejected (65), after it is in the ledger, for a delivery that cannot be read, and
     DataRejected (65) for other content under an accepted name without `supersede`.
     """
-    source = find_source(delivery.source, settings)
     try:
         raw = keep_raw(delivery, settings)
     except BatchRejected as rejection:
@@ -66,14 +66,37 @@ def _stage(
     batch = register_delivery(lake, raw, actor, supersede=supersede)
     if batch.already_known:
         return batch
+    staged = _read(lake, raw, settings, actor, supersede)
+    mark_staged(lake, staged, actor)
+    return staged
+
+
+def _restage(
+    lake: Lake, raw: RawBatch, settings: Settings, actor: str, replay: Replay, supersede: bool
+) -> StagedBatch:
+    """Stage kept bytes once more, or those that take their place, under the mapping of today.
+
+    Nothing is written to the ledger unless they cannot be read: raises BatchRejected (65) then.
+    """
+    return _read(lake, raw, settings, actor, supersede, replay.batch_number)
+
+
+def _read(
+    lake: Lake,
+    raw: RawBatch,
+    settings: Settings,
+    actor: str,
+    supersede: bool,
+    replays: int | None = None,
+) -> StagedBatch:
+    source = find_source(raw.delivery.source, settings)
     try:
         staged = stage(raw, source, CONTRACTS[source.table], settings)
     except BatchRejected as rejection:
-        _reject(lake, raw, rejection, actor, supersede)
+        _reject(lake, raw, rejection, actor, supersede, replays)
         raise
     if not staged.staged_hash:
         staged = replace(staged, staged_hash=hash_file(staged.staged_path)[0])
-    mark_staged(lake, staged, actor)
     return staged
 
 
@@ -85,7 +108,12 @@ def _unread(delivery: Delivery, rejection: BatchRejected, settings: Settings) ->
 
 
 def _reject(
-    lake: Lake, raw: RawBatch, rejection: BatchRejected, actor: str, supersede: bool = False
+    lake: Lake,
+    raw: RawBatch,
+    rejection: BatchRejected,
+    actor: str,
+    supersede: bool = False,
+    replays: int | None = None,
 ) -> Batch:
     """Put a delivery that could not be read into the ledger, with the lines that were named."""
     return record_rejection(
@@ -96,14 +124,21 @@ def _reject(
         lines=[(line, rejection.problem, None) for line in rejection.lines],
         actor=actor,
         supersede=supersede,
+        column=rejection.column,
+        replays=replays,
     )
 
 
 def _publish(
-    lake: Lake, staged: StagedBatch, verdict: Verdict, actor: str, supersede: bool = False
+    lake: Lake,
+    staged: StagedBatch,
+    verdict: Verdict,
+    actor: str,
+    supersede: bool = False,
+    replay: Replay | None = None,
 ) -> Batch:
     """Publish a judged batch, or set it aside if it was stopped (state `quarantined`)."""
-    return publish(lake, staged, verdict, actor, supersede=supersede)
+    return publish(lake, staged, verdict, actor, supersede=supersede, replay=replay)
 
 
 def _recover(lake: Lake, settings: Settings) -> list[Batch]:
@@ -118,5 +153,6 @@ def _recover(lake: Lake, settings: Settings) -> list[Batch]:
 recover_intake = step(_recover, name="recover intake")
 discover_deliveries = step(discover, name="discover deliveries", retries=2)
 stage_delivery = step(_stage, name="stage delivery", retries=2)
+restage_batch = step(_restage, name="stage batch again", retries=2)
 publish_batch = step(_publish, name="publish batch", retries=2)
 reject_batch = step(_reject, name="record rejection", retries=2)

@@ -15,13 +15,14 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from tasks.errors import DataRejected, InternalError
-from tasks.handles import Batch, RawBatch
+from tasks.handles import Batch, BatchState, RawBatch
 from tasks.intake.ledger import (
     SKEW_ALLOWANCE,
     UNFINISHED,
     find_batch,
     ledger_time,
     next_batch_number,
+    read_batch,
     read_batches,
     record_state,
 )
@@ -38,11 +39,13 @@ class Standing:
     `conflict`: another content is accepted under its name and nobody said to supersede it.
     `open`: it may be published; `batch` is then the unfinished or quarantined batch of the same
     content, if there is one, and `replaces` the accepted batch that it supersedes, if it does.
+    `replays` is the batch that a person has asked to be replayed, if one has.
     """
 
     kind: Literal["known", "conflict", "open"]
     batch: Batch | None = None
     replaces: Batch | None = None
+    replays: Batch | None = None
 
     @property
     def resumed(self) -> Batch | None:
@@ -50,17 +53,30 @@ class Standing:
         return self.batch if self.batch and self.batch.state in UNFINISHED else None
 
     @property
+    def repeats(self) -> bool:
+        """Whether the accepted batch is judged again with the very content that it has."""
+        same = self.replays and self.replaces
+        return bool(same) and self.replays == self.replaces
+
+    @property
     def retried(self) -> Batch | None:
         """The quarantined batch of the same content that is tried again."""
         return self.batch if self.batch and self.batch.state == "quarantined" else None
 
 
-def judge_delivery(lake: Lake, raw: RawBatch, *, supersede: bool = False) -> Standing:
-    """Look the delivery up by content, then by name. Certain only under the writer lock."""
+def judge_delivery(
+    lake: Lake, raw: RawBatch, *, supersede: bool = False, replays: int | None = None
+) -> Standing:
+    """Look the delivery up by content, then by name. Certain only under the writer lock.
+
+    `replays` is the number of the batch that a person has asked to replay, with these bytes.
+    """
     delivery = raw.delivery
     same = find_batch(lake, content_hash=raw.content_hash, source=delivery.source)
     current = find_batch(lake, batch_name=delivery.batch_name, states=("accepted",))
     other = current if current and current.content_hash != raw.content_hash else None
+    if replays is not None:
+        return _judge_replay(read_batch(lake, replays), same, other, supersede=supersede)
     if same is not None:
         if same.state == "superseded" and supersede and other is not None:
             # An old content is asked back by name: a correction like any other.
@@ -73,6 +89,23 @@ def judge_delivery(lake: Lake, raw: RawBatch, *, supersede: bool = False) -> Sta
     if other is not None and not supersede:
         return Standing("conflict", same, other)
     return Standing("open", same, other)
+
+
+def _judge_replay(
+    asked: Batch, same: Batch | None, other: Batch | None, *, supersede: bool
+) -> Standing:
+    """Twice is once: what was published by an earlier replay, with this content, is known."""
+    if same is not None and same.state == "accepted":
+        if same.batch_number == asked.batch_number:
+            # Judged anew under other bounds, another mapping or a waiver.
+            return Standing("open", None, same, asked)
+        return Standing("known", same)
+    if asked.state not in (*UNFINISHED, "quarantined", "discarded", "accepted"):
+        return Standing("known", asked)
+    if other is not None and other.batch_number != asked.batch_number and not supersede:
+        return Standing("conflict", same, other, asked)
+    is_pending = same is not None and same.state in (*UNFINISHED, "quarantined")
+    return Standing("open", same if is_pending else None, other, asked)
 
 
 def describe_conflict(raw: RawBatch, accepted: Batch) -> DataRejected:
@@ -99,12 +132,15 @@ def retire_predecessors(
     replaces: Batch | None,
     recorded_at: datetime,
     actor: str,
+    replays: Batch | None = None,
+    closing: BatchState = "replayed",
 ) -> None:
     """Close what the newly accepted batch makes obsolete, inside its own transaction.
 
     The accepted batch that it corrects becomes `superseded` from `recorded_at` on. Quarantined
-    tries of its name or content become `replayed`, unfinished ones `discarded` (abandoned: should
-    that content come once more, it is judged anew).
+    tries of its name or content become `closing`, and so does a discarded one that somebody asked
+    to replay; unfinished ones become `discarded` (abandoned: should that content come once more,
+    it is judged anew).
     """
     if replaces is not None:
         record_state(
@@ -126,7 +162,7 @@ def retire_predecessors(
             record_state(
                 lake,
                 batch,
-                "replayed",
+                closing,
                 actor=actor,
                 recorded_at=recorded_at,
                 report={"replayed_by": batch_number},
@@ -140,6 +176,15 @@ def retire_predecessors(
                 recorded_at=recorded_at,
                 report={"abandoned": True, "replaced_by": batch_number},
             )
+    if replays is not None and replays.state == "discarded":
+        record_state(
+            lake,
+            replays,
+            closing,
+            actor=actor,
+            recorded_at=recorded_at,
+            report={"replayed_by": batch_number},
+        )
 
 
 def known_batch(standing: Standing) -> Batch:

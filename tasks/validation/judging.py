@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
 from tasks.contracts import CONTRACTS
 from tasks.errors import InternalError
-from tasks.handles import RuleResult, Severity, StagedBatch, Verdict
+from tasks.handles import RuleResult, Severity, StagedBatch, Verdict, Waiver
 from tasks.sections import BatchRuleSettings
 from tasks.settings import Settings
 from tasks.validation.batch_checks import list_checks
@@ -36,6 +36,7 @@ from tasks.validation.rules import (
 )
 from tasks.validation.splitting import Split, split_rows, write_rejects
 from tasks.validation.statistics import Figures, measure
+from tasks.validation.waiving import apply_waivers, soften_rules, waived_rows
 from tasks.warehouse import Connection, scratch
 
 SuiteBuilder = Callable[[str, Mapping[str, Mapping[str, Any]]], Any]
@@ -63,8 +64,12 @@ def validate(
     *,
     now: datetime | None = None,
     suite_of: SuiteBuilder = build_suite,
+    waivers: Sequence[Waiver] = (),
 ) -> Verdict:
     """Judge a staged batch, and write the rows that are set aside beside it.
+
+    `waivers` are those in force for the source; what they cover is still counted and reported, but
+    does not stop the batch, and where they let rows in, does not set them aside.
 
     `now` is the time of the judgement, by default our clock's; `suite_of(table, bounds)` builds
     the Great Expectations suite. A batch that breaks a rule is no error here: its verdict says
@@ -74,7 +79,8 @@ def validate(
     check_settings(settings.validation)
     entry = table_rules(staged.table)
     chosen = settings.validation.tables[staged.table]
-    rows, batch = active_rows(staged.table, chosen), active_batch(staged.table, chosen)
+    rows = soften_rules(active_rows(staged.table, chosen), waivers, staged)
+    batch = active_batch(staged.table, chosen)
     path = staged.staged_path
     memory_limit_mb, threads = settings.warehouse.memory_limit_mb, settings.warehouse.threads
     spill = settings.home / "spill" / "validation"
@@ -104,7 +110,10 @@ def validate(
         checks = tuple(list_checks(entry, batch, around))
         values = bind_values(entry, rows, figures, settings, moment)
         published = history.published_before(staged, entry.identity)
-        split = split_rows(connection, str(path), rows, values, published_before=published)
+        waived = waived_rows(rows, waivers, staged)
+        split = split_rows(
+            connection, str(path), rows, values, published_before=published, let_in=waived
+        )
         judgements = ask(expectation_bounds(rows, checks, values, batch))
         findings = _Findings(figures, split, checks, judgements)
         _demand_agreement(staged, findings)
@@ -117,7 +126,8 @@ def validate(
         rejects = None
         if split.quarantined_rows:
             rejects = write_rejects(connection, str(path), rows, rejects_path(path))
-    return _verdict(staged, results, figures, split.quarantined_rows, rejects, settings)
+        results = apply_waivers(results, waivers, staged)
+    return _verdict(staged, results, figures, split.quarantined_rows, rejects, settings, waivers)
 
 
 def rejects_path(staged_path: Path) -> Path:
@@ -254,7 +264,17 @@ def _row_results(
         if rule.name == PUBLISHED_BEFORE and not looked_back:
             reason = "nothing published to compare with"
         yield RuleResult(
-            rule.name, rule.column, severity, checked, failed, limit, "", failed == 0, reason
+            rule.name,
+            rule.column,
+            severity,
+            checked,
+            failed,
+            limit,
+            "",
+            failed == 0,
+            reason,
+            figure=failed / checked,
+            upper_limit=ceiling if ceiling < 1 else None,
         )
 
 
@@ -298,6 +318,9 @@ def _as_result(check: Check) -> RuleResult:
         observed=check.observed,
         passed=not check.level,
         reason=check.note,
+        figure=check.figure,
+        lower_limit=check.limits.stop_below,
+        upper_limit=check.limits.stop_above,
     )
 
 
@@ -323,17 +346,7 @@ def _quarantine_result(
         failed_rows=aside,
     )
     result = _as_result(check)
-    yield RuleResult(
-        result.rule,
-        "",
-        result.severity,
-        rows,
-        aside,
-        describe_limits(check.limits, percent),
-        result.observed,
-        result.passed,
-        "",
-    )
+    yield replace(result, limit=describe_limits(check.limits, percent))
 
 
 def _verdict(
@@ -343,6 +356,7 @@ def _verdict(
     quarantined: int,
     rejects: Path | None,
     settings: Settings,
+    waivers: Sequence[Waiver] = (),
 ) -> Verdict:
     if figures.rows != staged.received_rows:
         raise InternalError(
@@ -356,6 +370,9 @@ def _verdict(
             for result in results
             if result.passed and result.reason
         )
+    ) + tuple(
+        f"waiver {waiver.waiver_id} on {', '.join(waiver.rules)}: {waiver.describe()}"
+        for waiver in waivers
     )
     aside = staged.received_rows if stopped else quarantined
     return Verdict(

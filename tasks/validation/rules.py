@@ -29,6 +29,8 @@ STAGED_COLUMNS = {"row_number": "BIGINT", "raw_line": "VARCHAR", "received_at": 
 
 ROW_REPEATED = "row_repeated"
 PUBLISHED_BEFORE = "published_before"
+# Rules about a batch without which nothing else can be judged: nobody can waive them.
+STRUCTURAL_RULES = frozenset({"columns", "rows"})
 
 
 @dataclass(frozen=True, slots=True)

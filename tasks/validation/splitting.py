@@ -40,8 +40,12 @@ def split_rows(
     values: Mapping[str, Any],
     *,
     published_before: pa.Table | None = None,
+    let_in: Mapping[str, frozenset[int]] | None = None,
 ) -> Split:
     """Find the rows of the staged Parquet file that break rules, and count them rule by rule.
+
+    `let_in` are rules of which some row numbers are waived, or all where none is named: those rows
+    are counted with their rule and not set aside for it.
 
     Leaves the temporary table `broken` (row_number BIGINT, rules BIGINT: a bit a rule) in the
     connection, for `write_rejects`. `values` are bound as `$name`.
@@ -83,8 +87,28 @@ def split_rows(
         for place, (rule, _) in enumerate(rules)
     }
     aside = _quarantine_mask(rules)
+    if let_in:
+        _let_in(connection, rules, let_in)
+        groups = connection.rows("select rules, count(*) as members from broken group by rules")
     quarantined = sum(int(g["members"]) for g in groups if int(g["rules"]) & aside)
     return Split(broken_rows, quarantined)
+
+
+def _let_in(
+    connection: Connection,
+    rules: Sequence[tuple[RowRule, RowRuleSettings]],
+    let_in: Mapping[str, frozenset[int]],
+) -> None:
+    """Clear the bits of waived rules in `broken`, after they were counted."""
+    for place, (rule, _) in enumerate(rules):
+        numbers = let_in.get(rule.name)
+        if numbers is None:
+            continue
+        connection.execute(
+            f"update broken set rules = rules & ~({1 << place}::bigint)"
+            " where len($numbers::bigint[]) = 0 or list_contains($numbers::bigint[], row_number)",
+            {"numbers": sorted(numbers)},
+        )
 
 
 def write_rejects(

@@ -1,0 +1,154 @@
+"""Batches that stand aside, taken up again: with their own bytes, corrected ones, or a new file.
+
+Nothing here publishes: it finds or makes the bytes, which then go the way that every delivery
+goes. Discarding writes a state and keeps the bytes, so that it can be undone by a replay.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tasks.crash import crash_point
+from tasks.errors import DiskFailure, UsageError
+from tasks.handles import Batch, Delivery, RawBatch
+from tasks.incidents.decisions import append_decision
+from tasks.incidents.queue import change_state, settle_incidents
+from tasks.intake.disk import aside, demand_space, disk_failures, private_directory, settle
+from tasks.intake.ledger import ledger_time, read_batch, record_state
+from tasks.intake.raw import hash_file, raw_path, verify_raw
+from tasks.intake.rejection import BatchRejected
+from tasks.settings import Settings
+from tasks.warehouse import Lake
+
+# Where the bytes of a replay come from, for the ledger.
+REPLAYED = "replayed by hand"
+_COPY_BYTES = 1 << 20
+
+
+def recall_raw(batch: Batch, settings: Settings) -> RawBatch:
+    """The bytes that we kept of a batch, verified.
+
+    Raises StoredDataCorrupt (74) where they have changed, UsageError (64) for a batch of which
+    none were kept, because it was refused before they were copied.
+    """
+    path = raw_path(batch.content_hash, settings)
+    raw = RawBatch(_deliver(batch), batch.content_hash, path, 0)
+    if not path.is_file() and _was_never_kept(batch):
+        raise UsageError(
+            f"Of batch {batch.batch_name} no bytes were kept: it was refused before.",
+            next_step="give the corrected file with --file, or discard it",
+        )
+    verify_raw(raw)
+    return replace(raw, size_bytes=path.stat().st_size)
+
+
+def keep_replacement(path: Path, batch: Batch, settings: Settings) -> RawBatch:
+    """Copy a file that takes a batch's place into our keeping; the file itself is left alone.
+
+    Raises UsageError (64) for no such file, BatchRejected LIMIT (65), DiskFailure (73).
+    """
+    folder = private_directory(settings.home / "raw")
+    try:
+        size = path.stat().st_size
+        source = path.open("rb")
+    except OSError as error:
+        raise UsageError(
+            f"The file {path} cannot be read.", found=error.strerror or type(error).__name__
+        ) from None
+    limit = settings.intake.limits.maximum_file_mb
+    with source:
+        if size > limit * 1e6:
+            raise BatchRejected(
+                "LIMIT", batch.batch_name, f"{size / 1e6:,.1f} MB, allowed are {limit:,.1f} MB"
+            )
+        demand_space(folder, size)
+        with aside(folder) as written:
+            with disk_failures(f"copying {path.name}"), written.open("xb") as copy:
+                while block := source.read(_COPY_BYTES):
+                    copy.write(block)
+            digest, size = hash_file(written)
+            final = raw_path(digest, settings)
+            settle(written, final, "intake.replacement")
+    return RawBatch(_deliver(batch), digest, final, size)
+
+
+def discard_batches(
+    lake: Lake,
+    numbers: Sequence[int],
+    *,
+    incident_number: int,
+    actor: str,
+    reason: str,
+    decision: Mapping[str, Any],
+    report: Mapping[str, Any] | None = None,
+    ends_item: bool = True,
+) -> list[Batch]:
+    """Set batches aside for good, in one transaction with the decision; what is kept is kept.
+
+    A stopped batch becomes `discarded`; of a published one the rows that are held back stay so.
+    With `ends_item` the item is resolved even if other batches of it remain. Twice is once.
+    """
+    with lake.writer_lock(f"discard {decision['subject']}"):
+        moment, _ = ledger_time(lake)
+        crash_point("discard.before_begin")
+        with lake.publish(actor, f"discard {decision['subject']}", {"batches": list(numbers)}):
+            for number in numbers:
+                batch = read_batch(lake, number)
+                if batch.state == "quarantined":
+                    record_state(
+                        lake,
+                        batch,
+                        "discarded",
+                        actor=actor,
+                        recorded_at=moment,
+                        report={"discarded_because": reason},
+                    )
+            append_decision(lake, **decision, decided_at=moment)
+            settled = settle_incidents(lake, recorded_at=moment, actor=actor)
+            if ends_item and incident_number not in settled:
+                change_state(
+                    lake,
+                    incident_number,
+                    "resolved",
+                    resolution="discarded",
+                    recorded_at=moment,
+                    actor=actor,
+                    reason=reason,
+                    report=report,
+                )
+            crash_point("discard.before_commit")
+        crash_point("discard.after_commit")
+        return [read_batch(lake, number) for number in numbers]
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all; never over another.
+
+    Raises UsageError (64) where one is there, DiskFailure (73).
+    """
+    if path.exists():
+        raise UsageError(f"{path} is there already.", next_step="name another file with --out")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise DiskFailure(f"{path} cannot be written.", found=error.strerror or "") from error
+
+
+def _deliver(batch: Batch) -> Delivery:
+    return Delivery(batch.batch_name, batch.source, batch.table, REPLAYED)
+
+
+def _was_never_kept(batch: Batch) -> bool:
+    return isinstance(batch.report.get("rejection"), Mapping)
