@@ -24,6 +24,7 @@ from tasks.sections import (
     ClockSettings,
     EconomicsSettings,
     FeaturesSettings,
+    OncallSettings,
     RegistrySettings,
     ScoringSettings,
     Section,
@@ -66,6 +67,7 @@ class Settings(Section):
     tracking: TrackingSettings
     simulation: SimulationSettings
     services: ServicesSettings
+    oncall: OncallSettings
 
 
 def find_home() -> Path:

@@ -79,7 +79,7 @@ _LIKELY: Mapping[str, str] = {
     "GAP": "The source's job did not run, or its file did not arrive.",
     "LEAK": "A feature knows the outcome: a column was filled after the customer had left.",
 }
-_RATIO = re.compile(r"([\d.,]+(?:e[+-]?\d+)?) times")
+_RATIO = re.compile(r"ratio ([\d.,]+(?:e[+-]?\d+)?)")
 # A power of ten within this factor is taken for a change of unit.
 _UNIT_TOLERANCE = 1.25
 
@@ -133,7 +133,7 @@ def explain_likely(code: str, observed: Sequence[str] = ()) -> str:
 def _explain_shift(observed: Sequence[str]) -> str:
     for text in observed:
         found = _RATIO.search(text)
-        ratio = float(found[1].replace(",", "")) if found else 0.0
+        ratio = float(found[1].rstrip(".,").replace(",", "")) if found else 0.0
         for factor, words in (
             (100.0, "amounts came in cents (or pence) instead of whole units"),
             (1000.0, "amounts came in thousandths, or a decimal point was lost"),

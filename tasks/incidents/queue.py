@@ -197,6 +197,42 @@ def resolve_raised(
     return True
 
 
+def reopen_incident(lake: Lake, incident: Incident, *, actor: str, reason: str) -> Incident:
+    """Take a discarded item up again, in a transaction of its own."""
+    return _write_state(lake, incident, "open", None, actor, reason)
+
+
+def resolve_incident(
+    lake: Lake, incident: Incident, resolution: str, *, actor: str, reason: str
+) -> Incident:
+    """End an item that is about no batch, in a transaction of its own."""
+    return _write_state(lake, incident, "resolved", resolution, actor, reason)
+
+
+def _write_state(
+    lake: Lake,
+    incident: Incident,
+    state: IncidentState,
+    resolution: str | None,
+    actor: str,
+    reason: str,
+) -> Incident:
+    with (
+        lake.writer_lock(f"{state} {incident.name}"),
+        lake.publish(actor, f"{state} {incident.name}", {"incident": incident.incident_number}),
+    ):
+        change_state(
+            lake,
+            incident.incident_number,
+            state,
+            resolution=resolution,
+            recorded_at=datetime.now(UTC),
+            actor=actor,
+            reason=reason,
+        )
+    return read_incident(lake, incident.name)
+
+
 def read_history(lake: Connection, number: int) -> list[dict[str, Any]]:
     """States and decisions of an item, oldest first: `recorded_at`, `what`, `actor`, `reason`."""
     return lake.rows(

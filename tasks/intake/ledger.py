@@ -277,7 +277,7 @@ def show_quarantine(
     raw line with personal fields masked by the table's contract; at most `rows` of them, of
     `rows_total`. Raises UsageError (64) for a batch that the ledger does not know.
     """
-    batch = _find_asked(lake, asked)
+    batch = find_asked(lake, asked)
     results = lake.rows(
         "select rule, column_name, severity, checked_rows, failed_rows, limit_text,"
         " observed_text, passed, reason from lake.ledger.rule_results"
@@ -317,7 +317,11 @@ def show_quarantine(
     }
 
 
-def _find_asked(lake: Lake, asked: str) -> Batch:
+def find_asked(lake: Lake, asked: str) -> Batch:
+    """A batch by number or name; of several of a name the newest, first that in quarantine.
+
+    Raises UsageError (64) naming the nearest.
+    """
     if asked.isascii() and asked.isdigit():
         numbered = [batch for batch in read_batches(lake) if batch.batch_number == int(asked)]
         found = numbered[0] if numbered else None

@@ -7,18 +7,26 @@ goes. Discarding writes a state and keeps the bytes, so that it can be undone by
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import shlex
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tasks.crash import crash_point
 from tasks.errors import DiskFailure, UsageError
-from tasks.handles import Batch, Delivery, RawBatch
+from tasks.handles import Batch, Delivery, Incident, RawBatch
 from tasks.incidents.decisions import append_decision
-from tasks.incidents.queue import change_state, settle_incidents
+from tasks.incidents.queue import (
+    change_state,
+    incidents_of,
+    parse_name,
+    read_incident,
+    settle_incidents,
+)
 from tasks.intake.disk import aside, demand_space, disk_failures, private_directory, settle
-from tasks.intake.ledger import ledger_time, read_batch, record_state
+from tasks.intake.ledger import find_asked, ledger_time, read_batch, read_batches, record_state
 from tasks.intake.raw import hash_file, raw_path, verify_raw
 from tasks.intake.rejection import BatchRejected
 from tasks.settings import Settings
@@ -27,6 +35,52 @@ from tasks.warehouse import Lake
 # Where the bytes of a replay come from, for the ledger.
 REPLAYED = "replayed by hand"
 _COPY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What somebody asks about: an item, and those of its batches that stand aside."""
+
+    incident: Incident
+    batches: tuple[Batch, ...]
+
+
+def find_case(lake: Lake, asked: str) -> Case:
+    """The item `item-7`, or the newest item of a batch, by its name or number.
+
+    Asked for a batch, only that batch is in the case. The batches are those that a decision can
+    still be about: refused or discarded ones of a stop, published ones with rows held back.
+    Raises UsageError (64) for what is not there.
+    """
+    if parse_name(asked) is not None:
+        incident = read_incident(lake, asked)
+        return Case(incident, _pending(lake, incident, incident.batches))
+    batch = find_asked(lake, asked)
+    # Of what a name stands for now, nothing may be aside, and of an earlier try of it all done.
+    tries = [one for one in read_batches(lake) if one.batch_name == batch.batch_name]
+    incidents = incidents_of(lake, batch.batch_number) or [
+        incident for one in tries for incident in incidents_of(lake, one.batch_number)
+    ]
+    if not incidents:
+        raise UsageError(
+            f"Batch {batch.batch_name}, number {batch.batch_number}, is {batch.state}:"
+            " nothing of it stands aside.",
+            next_step=f"holdfast -d {shlex.quote(lake.settings.called)} quarantine list",
+        )
+    # A stop before rows held back, what is open before what is done, the newest first.
+    incident = max(
+        incidents,
+        key=lambda one: (one.state != "resolved", one.cause.level == "stop", one.incident_number),
+    )
+    return Case(incident, _pending(lake, incident, (batch.batch_number,)))
+
+
+def _pending(lake: Lake, incident: Incident, numbers: Sequence[int]) -> tuple[Batch, ...]:
+    wanted = set(numbers)
+    found = [batch for batch in read_batches(lake) if batch.batch_number in wanted]
+    if incident.cause.level == "held":
+        return tuple(b for b in found if b.state == "accepted" and b.quarantined_rows)
+    return tuple(b for b in found if b.state in ("quarantined", "discarded"))
 
 
 def recall_raw(batch: Batch, settings: Settings) -> RawBatch:
@@ -51,7 +105,6 @@ def keep_replacement(path: Path, batch: Batch, settings: Settings) -> RawBatch:
 
     Raises UsageError (64) for no such file, BatchRejected LIMIT (65), DiskFailure (73).
     """
-    folder = private_directory(settings.home / "raw")
     try:
         size = path.stat().st_size
         source = path.open("rb")
@@ -59,20 +112,25 @@ def keep_replacement(path: Path, batch: Batch, settings: Settings) -> RawBatch:
         raise UsageError(
             f"The file {path} cannot be read.", found=error.strerror or type(error).__name__
         ) from None
-    limit = settings.intake.limits.maximum_file_mb
     with source:
-        if size > limit * 1e6:
-            raise BatchRejected(
-                "LIMIT", batch.batch_name, f"{size / 1e6:,.1f} MB, allowed are {limit:,.1f} MB"
-            )
-        demand_space(folder, size)
-        with aside(folder) as written:
-            with disk_failures(f"copying {path.name}"), written.open("xb") as copy:
-                while block := source.read(_COPY_BYTES):
-                    copy.write(block)
-            digest, size = hash_file(written)
-            final = raw_path(digest, settings)
-            settle(written, final, "intake.replacement")
+        _check_size(size, batch.batch_name, settings)
+        demand_space(private_directory(settings.home / "raw"), size)
+
+        def copy(written: Path) -> None:
+            with disk_failures(f"copying {path.name}"), written.open("xb") as target:
+                shutil.copyfileobj(source, target, _COPY_BYTES)
+
+        return keep_written(batch, settings, copy)
+
+
+def keep_written(batch: Batch, settings: Settings, write: Callable[[Path], None]) -> RawBatch:
+    """Keep what `write` writes to the path that it is given, under its hash, for this batch."""
+    with aside(private_directory(settings.home / "raw")) as written:
+        write(written)
+        digest, size = hash_file(written)
+        _check_size(size, batch.batch_name, settings)
+        final = raw_path(digest, settings)
+        settle(written, final, "intake.replacement")
     return RawBatch(_deliver(batch), digest, final, size)
 
 
@@ -148,6 +206,14 @@ def write_private(path: Path, text: str) -> None:
 
 def _deliver(batch: Batch) -> Delivery:
     return Delivery(batch.batch_name, batch.source, batch.table, REPLAYED)
+
+
+def _check_size(size_bytes: int, batch_name: str, settings: Settings) -> None:
+    limit = settings.intake.limits.maximum_file_mb
+    if size_bytes > limit * 1e6:
+        raise BatchRejected(
+            "LIMIT", batch_name, f"{size_bytes / 1e6:,.1f} MB, allowed are {limit:,.1f} MB"
+        )
 
 
 def _was_never_kept(batch: Batch) -> bool:

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 from tasks.contracts import CONTRACTS
 from tasks.handles import Batch, Delivery, RawBatch, StagedBatch, Verdict
+from tasks.intake.corrections import apply_corrections, export_rows, read_corrections
 from tasks.intake.deliveries import discover
 from tasks.intake.ledger import (
     UNFINISHED,
@@ -31,15 +33,23 @@ from tasks.intake.raw import find_source, hash_file, keep_raw, raw_path
 from tasks.intake.reading import stage
 from tasks.intake.refusals import describe_stop, record_rejection
 from tasks.intake.rejection import BatchRejected
+from tasks.intake.replay import Case, find_case, keep_replacement, recall_raw, write_private
+from tasks.intake.replay import discard_batches as discard
 from tasks.intake.staging import clear_staging
 from tasks.orchestration import step
 from tasks.settings import Settings
 from tasks.warehouse import Lake
 
 __all__ = [
+    "Case",
+    "Replay",
     "count_batches",
     "describe_stop",
+    "discard_batches",
     "discover_deliveries",
+    "export_rows",
+    "find_bytes",
+    "find_case",
     "list_quarantine",
     "publish_batch",
     "recover_intake",
@@ -47,6 +57,7 @@ __all__ = [
     "restage_batch",
     "show_quarantine",
     "stage_delivery",
+    "write_private",
 ]
 
 
@@ -141,6 +152,21 @@ def _publish(
     return publish(lake, staged, verdict, actor, supersede=supersede, replay=replay)
 
 
+def _find_bytes(
+    lake: Lake, batch: Batch, file: Path | None = None, corrections: Path | None = None
+) -> RawBatch:
+    """The bytes of a replay: those kept, a file in their place, or those kept with corrections.
+
+    Raises UsageError (64) for a file that cannot be taken, StoredDataCorrupt (74) where our copy
+    has changed.
+    """
+    if corrections is not None:
+        return apply_corrections(lake, batch, read_corrections(lake, batch, corrections))
+    if file is not None:
+        return keep_replacement(file, batch, lake.settings)
+    return recall_raw(batch, lake.settings)
+
+
 def _recover(lake: Lake, settings: Settings) -> list[Batch]:
     """Clear what killed runs left aside; gives the batches that never ended.
 
@@ -155,4 +181,6 @@ discover_deliveries = step(discover, name="discover deliveries", retries=2)
 stage_delivery = step(_stage, name="stage delivery", retries=2)
 restage_batch = step(_restage, name="stage batch again", retries=2)
 publish_batch = step(_publish, name="publish batch", retries=2)
+find_bytes = step(_find_bytes, name="find the bytes", retries=2)
+discard_batches = step(discard, name="discard batches", retries=2)
 reject_batch = step(_reject, name="record rejection", retries=2)

@@ -14,12 +14,19 @@ from tasks.validation.history import LakeHistory
 from tasks.validation.judging import validate
 from tasks.validation.outputs import check_features, check_scores, demand_kept
 from tasks.validation.report import render_report, render_results
+from tasks.validation.waiving import list_row_rules, list_waivable
 from tasks.warehouse import Lake, quote
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["validate_batch", "validate_features", "validate_scores"]
+__all__ = [
+    "list_row_rules",
+    "list_waivable",
+    "validate_batch",
+    "validate_features",
+    "validate_scores",
+]
 
 
 def _validate_batch(lake: Lake, staged: StagedBatch, settings: Settings) -> Verdict:

@@ -77,9 +77,13 @@ def apply_waivers(
 
 def list_waivable(table: str) -> Mapping[str, bool]:
     """The rules that can be waived, by name: whether a waiver can let the rows in too."""
-    entry = table_rules(table)
-    names = {rule.name: not is_structural(table, rule.name) for rule in entry.rows}
-    return names | {rule: True for rule in entry.batch if rule not in STRUCTURAL_RULES}
+    batch = {rule: True for rule in table_rules(table).batch if rule not in STRUCTURAL_RULES}
+    return {**list_row_rules(table), **batch}
+
+
+def list_row_rules(table: str) -> Mapping[str, bool]:
+    """The table's rules about single rows, by name: whether a waiver can let the rows in."""
+    return {rule.name: not is_structural(table, rule.name) for rule in table_rules(table).rows}
 
 
 def is_structural(table: str, rule: str) -> bool:
