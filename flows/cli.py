@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.commands import Json, add_commands
+from flows.commands import add_commands
+from flows.options import Json
 from tasks.errors import HoldfastError, InternalError, UsageError
 
 if TYPE_CHECKING:

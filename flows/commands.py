@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from flows.options import Json, chosen_deployment, open_settings, print_json
+from flows.quarantine import add_quarantine
 from tasks.errors import UsageError
 
-if TYPE_CHECKING:
-    from tasks.settings import Settings
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts and monitors.")]
 Supersede = Annotated[
     bool,
     typer.Option("--supersede", help="Let new content replace an accepted batch of its name."),
 ]
-
-quarantine = typer.Typer(help="What was refused: list it, look at it.", no_args_is_help=True)
-
-
-def open_settings(context: typer.Context) -> Settings:
-    """Settings of the chosen deployment, with this process's environment made ready for it."""
-    from tasks.services.environment import prepare_process
-    from tasks.settings import list_deployments, load_settings
-
-    chosen = context.find_root().obj
-    if chosen is None:
-        raise UsageError(
-            "Which deployment?",
-            available=list_deployments(),
-            next_step="holdfast -d NAME " + context.command_path.partition(" ")[2],
-        )
-    settings = load_settings(chosen)
-    prepare_process(settings.home)
-    return settings
-
-
-def _chosen(context: typer.Context) -> str:
-    """The deployment as flows take it: its name, or the absolute path of its file."""
-    chosen = str(context.find_root().obj)
-    return str(Path(chosen).resolve()) if "/" in chosen or chosen.endswith(".yaml") else chosen
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
 
 
 def ingest(context: typer.Context, supersede: Supersede = False) -> None:
@@ -56,7 +24,7 @@ def ingest(context: typer.Context, supersede: Supersede = False) -> None:
     from flows.ingest import ingest as flow
     from tasks.orchestration import start_flow
 
-    showing.show_batches(start_flow(flow, _chosen(context), "command line", supersede))
+    showing.show_batches(start_flow(flow, chosen_deployment(context), "command line", supersede))
 
 
 def train(context: typer.Context) -> None:
@@ -66,7 +34,7 @@ def train(context: typer.Context) -> None:
     from flows.train import train as flow
     from tasks.orchestration import start_flow
 
-    showing.show_training(start_flow(flow, _chosen(context)))
+    showing.show_training(start_flow(flow, chosen_deployment(context)))
 
 
 def score(context: typer.Context) -> None:
@@ -76,7 +44,7 @@ def score(context: typer.Context) -> None:
     from flows.score import score as flow
     from tasks.orchestration import start_flow
 
-    showing.show_scores(start_flow(flow, _chosen(context)))
+    showing.show_scores(start_flow(flow, chosen_deployment(context)))
 
 
 def nightly(context: typer.Context) -> None:
@@ -86,7 +54,7 @@ def nightly(context: typer.Context) -> None:
     from flows.nightly import nightly as flow
     from tasks.orchestration import start_flow
 
-    showing.show_night(start_flow(flow, _chosen(context), "command line"), settings)
+    showing.show_night(start_flow(flow, chosen_deployment(context), "command line"), settings)
 
 
 def demo(context: typer.Context) -> None:
@@ -116,7 +84,7 @@ def demo(context: typer.Context) -> None:
         prepare_process(home)
     from flows.nightly import nightly as flow
 
-    showing.show_night(start_flow(flow, _chosen(context), "demo"), settings)
+    showing.show_night(start_flow(flow, chosen_deployment(context), "demo"), settings)
     services = find_services(home)
     if services is not None:
         supervisor.show_addresses(home, services, typer.echo)
@@ -169,47 +137,9 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
     standing = describe_standing(settings)
     if as_json:
-        _print_json(standing)
+        print_json(standing)
     else:
         showing.show_standing(standing)
-
-
-@quarantine.command("list")
-def quarantine_list(context: typer.Context, as_json: Json = False) -> None:
-    """Batches that were stopped, and accepted ones with rows held back."""
-    settings = open_settings(context)
-    from flows import showing
-    from tasks.intake import steps as intake
-    from tasks.warehouse import open_lake
-
-    with open_lake(settings) as lake:
-        entries = intake.list_quarantine(lake)
-    if as_json:
-        _print_json(entries)
-    else:
-        showing.show_quarantine_list(entries)
-
-
-@quarantine.command("show")
-def quarantine_show(
-    context: typer.Context,
-    batch: Annotated[str, typer.Argument(help="A batch's name or number.")],
-    rule: Annotated[str | None, typer.Option(help="Rows of this rule only.")] = None,
-    rows: Annotated[int, typer.Option(help="How many rows to show.", min=0, max=10_000)] = 10,
-    as_json: Json = False,
-) -> None:
-    """One batch: rules with counts, shares and limits, and its rows, personal fields masked."""
-    settings = open_settings(context)
-    from flows import showing
-    from tasks.intake import steps as intake
-    from tasks.warehouse import open_lake
-
-    with open_lake(settings) as lake:
-        shown = intake.show_quarantine(lake, batch, rows=rows, rule=rule)
-    if as_json:
-        _print_json(shown)
-    else:
-        showing.show_quarantine_batch(shown)
 
 
 def settings_reference(
@@ -240,5 +170,5 @@ def add_commands(app: typer.Typer) -> None:
         ("simulate", simulate),
     ):
         app.command(name)(command)
-    app.add_typer(quarantine, name="quarantine")
+    add_quarantine(app)
     app.command("settings")(settings_reference)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from prefect import flow
 
@@ -62,6 +62,29 @@ class Outcome:
     done: str
     batches: tuple[Batch, ...] = ()
     already: bool = False
+
+    def as_dictionary(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "item": self.incident.name,
+            "kind": self.kind,
+            "state": self.incident.state,
+            "resolution": self.incident.resolution,
+            "done": self.done,
+            "already": self.already,
+            "batches": [
+                {
+                    "batch_number": batch.batch_number,
+                    "batch_name": batch.batch_name,
+                    "state": batch.state,
+                    "received_rows": batch.received_rows,
+                    "accepted_rows": batch.accepted_rows,
+                    "quarantined_rows": batch.quarantined_rows,
+                    "already_known": batch.already_known,
+                }
+                for batch in self.batches
+            ],
+        }
 
 
 @flow(name="decide")

@@ -15,6 +15,7 @@ from rich.text import Text
 from tasks.handles import Batch, ScoreTable, Simulation
 
 if TYPE_CHECKING:
+    from flows.decide import Outcome
     from flows.nightly import Night
     from tasks.registry.admission import Admission
     from tasks.settings import Settings
@@ -75,28 +76,66 @@ def show_batches(batches: Sequence[Batch]) -> None:
     )
 
 
-def show_quarantine_list(entries: Sequence[Mapping[str, Any]]) -> None:
-    """One line a batch that has rows aside, then its causes."""
+def show_queue(items: Sequence[Mapping[str, Any]], called: str) -> None:
+    """One line an item: what stops first."""
     console = _console()
-    if not entries:
-        console.print("Nothing stands in quarantine.")
+    if not items:
+        console.print("Nothing waits for a decision.")
         return
-    numbers = ("rows aside", "share")
-    table = _table("batch", "state", *numbers, "since", "causes", right=numbers, wrap=("causes",))
-    for entry in entries:
-        causes = entry["causes"]
+    numbers = ("batches", "rows aside")
+    table = _table(
+        "item", "code", "level", *numbers, "since", "what", right=numbers, wrap=("what",)
+    )
+    for item in items:
+        state = item["resolution"] or ("" if item["state"] == "open" else item["state"])
         table.add_row(
-            _cell(entry["batch_name"]),
-            str(entry["state"]),
-            f"{entry['quarantined_rows']:,}",
-            _share(entry["quarantined_share"]),
-            str(entry["since"])[:16],
-            _cell(causes[0] if len(causes) == 1 else f"{causes[0]} (+{len(causes) - 1} more)")
-            if causes
-            else "",
+            item["item"],
+            item["code"],
+            f"{item['level']}, {state}" if state else item["level"],
+            f"{len(item['batches']):,}",
+            f"{item['rows_aside']:,}",
+            str(item["opened_at"])[:16].replace("T", " "),
+            _cell(f"{item['source']}: {item['headline']}"),
         )
     console.print(table)
-    console.print("Look at one: holdfast -d NAME quarantine show BATCH")
+    console.print(
+        f"Look at one: holdfast -d {shlex.quote(called)} quarantine show {items[0]['item']}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def show_history(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Who did what when, oldest first."""
+    console = _console()
+    if not entries:
+        console.print("Nothing has happened yet.")
+        return
+    table = _table("at (UTC)", "item", "what", "who", "why", wrap=("why",))
+    for entry in entries:
+        table.add_row(
+            str(entry["at"])[:19].replace("T", " "),
+            entry["item"],
+            _cell(entry["what"]),
+            _cell(entry["actor"]),
+            _cell(entry["reason"]),
+        )
+    console.print(table)
+
+
+def show_outcome(outcome: Outcome, called: str) -> None:
+    """What a decision has done."""
+    console = _console()
+    for batch in outcome.batches:
+        console.print(
+            f"{batch.batch_name}: {batch.state}, {batch.accepted_rows:,} accepted +"
+            f" {batch.quarantined_rows:,} aside = {batch.received_rows:,} received",
+            markup=False,
+        )
+    console.print(f"{outcome.done}.", markup=False)
+    console.print(
+        f"Next: holdfast -d {shlex.quote(called)} quarantine list", markup=False, soft_wrap=True
+    )
 
 
 def show_quarantine_batch(shown: Mapping[str, Any]) -> None:

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from tasks.errors import UsageError, suggest
 from tasks.handles import Batch, RawBatch
+from tasks.incidents.decisions import append_decision, check_author, make_decision
 from tasks.intake.disk import disk_failures
 from tasks.intake.lines import split_line
 from tasks.intake.masking import find_delimiter, read_header
 from tasks.intake.raw import find_source, raw_path
-from tasks.intake.replay import keep_written, recall_raw
+from tasks.intake.replay import find_case, keep_written, recall_raw, write_private
 from tasks.sources import Source
 from tasks.warehouse import Lake
 
@@ -60,7 +63,34 @@ class _Held:
     raw_line: str
 
 
-def export_rows(lake: Lake, batch: Batch, *, rule: str | None = None) -> tuple[str, int]:
+def export_rows(
+    lake: Lake, batch: Batch, path: Path, *, author: str, rule: str | None = None
+) -> int:
+    """Write the refused rows of a batch to a new file that its owner alone can read; how many.
+
+    Who took personal data out is a decision of the ledger. Raises UsageError (64) where the file
+    is there or no single row was refused, DiskFailure (73).
+    """
+    name = check_author(author)
+    text, count = render_rows(lake, batch, rule=rule)
+    write_private(path, text)
+    incident = find_case(lake, str(batch.batch_number)).incident
+    evidence = {
+        "batch_number": batch.batch_number,
+        "rows": count,
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "at": datetime.now(UTC).isoformat(),
+    }
+    decision = make_decision(incident, "rows exported", name, f"{count} rows, unmasked", evidence)
+    with (
+        lake.writer_lock(f"export {batch.batch_name}"),
+        lake.publish(name, f"export rows of {batch.batch_name}", evidence),
+    ):
+        append_decision(lake, **decision, decided_at=datetime.now(UTC))
+    return count
+
+
+def render_rows(lake: Lake, batch: Batch, *, rule: str | None = None) -> tuple[str, int]:
     """The refused rows of a batch as CSV text, and how many. It holds what was delivered, unmasked.
 
     Columns: batch_number, row_number, rules, reasons, raw_line, then the delivered columns. Texts

@@ -11,6 +11,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ from tasks.errors import DiskFailure, UsageError
 from tasks.handles import Batch, Delivery, Incident, RawBatch
 from tasks.incidents.decisions import append_decision
 from tasks.incidents.queue import (
+    PREFIX,
     change_state,
     incidents_of,
+    list_incidents,
     parse_name,
+    read_history,
     read_incident,
     settle_incidents,
 )
@@ -81,6 +85,88 @@ def _pending(lake: Lake, incident: Incident, numbers: Sequence[int]) -> tuple[Ba
     if incident.cause.level == "held":
         return tuple(b for b in found if b.state == "accepted" and b.quarantined_rows)
     return tuple(b for b in found if b.state in ("quarantined", "discarded"))
+
+
+def one_batch(lake: Lake, asked: str) -> Batch:
+    """The only batch that stands aside in what is asked about. Raises UsageError (64) for more."""
+    case = find_case(lake, asked)
+    if len(case.batches) != 1:
+        raise UsageError(
+            f"{asked} has {len(case.batches)} batches that stand aside.",
+            available=[batch.batch_name for batch in case.batches[:10]],
+            next_step="name one of them",
+        )
+    return case.batches[0]
+
+
+def describe_queue(lake: Lake, *, everything: bool = False) -> list[dict[str, Any]]:
+    """The items for `quarantine list`, what stops first, then the newest; ready for JSON.
+
+    Each: `item`, `code`, `level`, `source`, `table`, `state`, `resolution`, `headline`,
+    `opened_at`, `recorded_at`, `actor`, `batches` (batch_number, batch_name, state, received_rows,
+    quarantined_rows), `rows_aside` and `review`, the next command.
+    """
+    batches = {batch.batch_number: batch for batch in read_batches(lake)}
+    called = shlex.quote(lake.settings.called)
+    found = list_incidents(lake, unresolved=not everything)
+    order = ("stop", "gap", "fault", "held")
+    found.sort(key=lambda one: (order.index(one.cause.level), -one.incident_number))
+    items = []
+    for incident in found:
+        members = [batches[n] for n in incident.batches if n in batches]
+        aside = [b for b in members if b.state in ("quarantined", "discarded", "accepted")]
+        items.append(
+            {
+                "item": incident.name,
+                "code": incident.cause.code,
+                "level": incident.cause.level,
+                "source": incident.cause.source,
+                "table": incident.table,
+                "state": incident.state,
+                "resolution": incident.resolution,
+                "headline": incident.cause.headline,
+                "opened_at": incident.opened_at.isoformat(),
+                "recorded_at": incident.recorded_at.isoformat(),
+                "actor": incident.actor,
+                "batches": [
+                    {
+                        "batch_number": batch.batch_number,
+                        "batch_name": batch.batch_name,
+                        "state": batch.state,
+                        "received_rows": batch.received_rows,
+                        "quarantined_rows": batch.quarantined_rows,
+                    }
+                    for batch in members
+                ],
+                "rows_aside": sum(batch.quarantined_rows for batch in aside),
+                "review": f"holdfast -d {called} quarantine show {incident.name}",
+            }
+        )
+    return items
+
+
+def describe_history(lake: Lake, asked: str | None = None) -> list[dict[str, Any]]:
+    """What happened to an item, a batch's items, or all, oldest first; ready for JSON.
+
+    Each: `item`, `at`, `what`, `actor`, `reason`.
+    """
+    numbers = (
+        [find_case(lake, asked).incident.incident_number]
+        if asked is not None
+        else [one.incident_number for one in list_incidents(lake, unresolved=False)]
+    )
+    entries = [
+        {
+            "item": f"{PREFIX}{number}",
+            "at": row["recorded_at"].astimezone(UTC).isoformat(),
+            "what": row["what"],
+            "actor": row["actor"],
+            "reason": row["reason"],
+        }
+        for number in numbers
+        for row in read_history(lake, number)
+    ]
+    return sorted(entries, key=lambda entry: str(entry["at"]))
 
 
 def recall_raw(batch: Batch, settings: Settings) -> RawBatch:

@@ -33,7 +33,15 @@ from tasks.intake.raw import find_source, hash_file, keep_raw, raw_path
 from tasks.intake.reading import stage
 from tasks.intake.refusals import describe_stop, record_rejection
 from tasks.intake.rejection import BatchRejected
-from tasks.intake.replay import Case, find_case, keep_replacement, recall_raw, write_private
+from tasks.intake.replay import (
+    Case,
+    describe_history,
+    describe_queue,
+    find_case,
+    keep_replacement,
+    one_batch,
+    recall_raw,
+)
 from tasks.intake.replay import discard_batches as discard
 from tasks.intake.staging import clear_staging
 from tasks.orchestration import step
@@ -44,6 +52,8 @@ __all__ = [
     "Case",
     "Replay",
     "count_batches",
+    "describe_history",
+    "describe_queue",
     "describe_stop",
     "discard_batches",
     "discover_deliveries",
@@ -51,13 +61,13 @@ __all__ = [
     "find_bytes",
     "find_case",
     "list_quarantine",
+    "one_batch",
     "publish_batch",
     "recover_intake",
     "reject_batch",
     "restage_batch",
     "show_quarantine",
     "stage_delivery",
-    "write_private",
 ]
 
 

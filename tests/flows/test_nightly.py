@@ -136,8 +136,9 @@ def test_a_stopped_batch_ends_the_night(shop: Shop, prefect_api: PrefectApi) -> 
     assert f"holdfast -d {shop.path.resolve()} quarantine show orders/part-00003" in report
 
     assert facts(shop) == before
-    (aside,) = shop.ask("quarantine", "list")
-    assert aside["batch_name"] == "orders/part-00003"
+    (item,) = [one for one in shop.ask("quarantine", "list") if one["level"] == "stop"]
+    assert item["code"] == "UNIT_SHIFT"
+    assert [batch["batch_name"] for batch in item["batches"]] == ["orders/part-00003"]
     shown = shop.ask("quarantine", "show", "orders/part-00003")
     failed = {rule["rule"] for rule in shown["rules"] if not rule["passed"]}
     assert {"shift", "customer_id_present"} <= failed

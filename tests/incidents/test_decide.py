@@ -131,11 +131,13 @@ def test_rows_come_out_as_csv_and_back_corrected(shop: QueueShop, tmp_path: Path
     assert (incident.cause.code, incident.cause.level) == ("MISSING", "held")
     from tasks.intake.corrections import export_rows
 
+    out = tmp_path / "rows.csv"
     with open_lake(shop.settings) as lake:
         batch = shop.batches()[-1]
-        exported, count = export_rows(lake, batch)
+        count = export_rows(lake, batch, out, author="ann")
     assert count == 2
-    rows = list(csv.DictReader(exported.splitlines()))
+    assert out.stat().st_mode & 0o777 == 0o600
+    rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [row["row_number"] for row in rows] == ["2", "3"]
     assert rows[0]["rules"] == "customer_id_present"
     rows[0]["customer"] = "zoe"
@@ -200,9 +202,12 @@ def test_a_release_waits_for_a_second_person(make_shop: MakeShop) -> None:
 def test_two_people_at_once_get_one_decision_and_one_clear_refusal(shop: QueueShop) -> None:
     shop.deliver(7, unit=100)
     assert shop.ingest() == 65
-    with open_lake(shop.settings) as lake, deciding(lake, "item-1", "ann"):
-        with pytest.raises(LockHeld, match="Somebody else is deciding item-1"):
-            shop.decide("item-1", "discard", "bob", reason="mine")
+    with (
+        open_lake(shop.settings) as lake,
+        deciding(lake, "item-1", "ann"),
+        pytest.raises(LockHeld, match="Somebody else is deciding item-1"),
+    ):
+        shop.decide("item-1", "discard", "bob", reason="mine")
     results: list[object] = []
     start = threading.Barrier(2)
 
@@ -233,7 +238,7 @@ def test_many_bad_files_of_one_cause_are_one_item_and_one_decision(shop: QueueSh
         assert shop.ingest() == 65
     [incident] = shop.incidents()
     assert incident.cause.code == "SCHEMA"
-    with pytest.raises(UsageError, match="cannot be waived|No rule of item-1 can be waived"):
+    with pytest.raises(UsageError, match="No rule of item-1 can be waived"):
         shop.decide("item-1", "waive", reason="x", until=LATER)
     shop.decide("item-1", "discard", reason="a broken export")
     assert not shop.incidents()

@@ -1,0 +1,256 @@
+"""The commands of the work queue: look at what stands aside, and decide about it."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.options import Json, chosen_deployment, open_settings, print_json
+from tasks.errors import UsageError
+
+quarantine = typer.Typer(
+    help="The work queue: what was refused, why, and what to do about it.", no_args_is_help=True
+)
+
+Item = Annotated[str, typer.Argument(help="An item (item-7), or a batch's name or number.")]
+Author = Annotated[
+    str | None,
+    typer.Option(
+        "--author", envvar="HOLDFAST_AUTHOR", help="Who decides; by default the system's user."
+    ),
+]
+Reason = Annotated[str, typer.Option(help="Why, for whoever reads it in a year.")]
+Until = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="The day (UTC) on whose beginning it ends."),
+]
+
+
+def add_quarantine(app: typer.Typer) -> None:
+    """Put the group on the application."""
+    app.add_typer(quarantine, name="quarantine")
+
+
+@quarantine.command("list")
+def list_items(
+    context: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Also what is decided.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The open items, one a cause: what, since when, how many batches and rows."""
+    settings = open_settings(context)
+    from flows import showing
+    from tasks.intake import steps as intake
+    from tasks.warehouse import open_lake
+
+    with open_lake(settings) as lake:
+        items = intake.describe_queue(lake, everything=everything)
+    if as_json:
+        print_json(items)
+    else:
+        showing.show_queue(items, settings.called)
+
+
+@quarantine.command("show")
+def show_batch(
+    context: typer.Context,
+    batch: Item,
+    rule: Annotated[str | None, typer.Option(help="Rows of this rule only.")] = None,
+    rows: Annotated[int, typer.Option(help="How many rows to show.", min=0, max=10_000)] = 10,
+    as_json: Json = False,
+) -> None:
+    """One batch: rules with counts, shares and limits, and its rows, personal fields masked."""
+    settings = open_settings(context)
+    from flows import showing
+    from tasks.intake import steps as intake
+    from tasks.warehouse import open_lake
+
+    with open_lake(settings) as lake:
+        shown = intake.show_quarantine(lake, batch, rows=rows, rule=rule)
+    if as_json:
+        print_json(shown)
+    else:
+        showing.show_quarantine_batch(shown)
+
+
+@quarantine.command()
+def export(
+    context: typer.Context,
+    item: Item,
+    out: Annotated[Path, typer.Option(help="The CSV file to write; it must not be there yet.")],
+    rule: Annotated[str | None, typer.Option(help="Rows of this rule only.")] = None,
+    author: Author = None,
+    as_json: Json = False,
+) -> None:
+    """Refused rows of one batch as CSV, unmasked, to be corrected and given to `replay`."""
+    settings = open_settings(context)
+    from tasks.intake import steps as intake
+    from tasks.warehouse import open_lake
+
+    with open_lake(settings) as lake:
+        batch = intake.one_batch(lake, item)
+        count = intake.export_rows(lake, batch, out, author=_author(author), rule=rule)
+    said = {"batch_name": batch.batch_name, "rows": count, "path": str(out)}
+    if as_json:
+        print_json(said)
+    else:
+        typer.echo(f"{count:,} rows of {batch.batch_name} in {out}, for you alone: not masked.")
+        typer.echo(
+            "Next: correct the columns after raw_line, then holdfast -d"
+            f" {settings.called} quarantine replay {batch.batch_name} --corrected {out}"
+        )
+
+
+@quarantine.command()
+def replay(
+    context: typer.Context,
+    item: Item,
+    file: Annotated[
+        Path | None, typer.Option(help="A file in place of the delivered one, for one batch.")
+    ] = None,
+    corrected: Annotated[
+        Path | None, typer.Option(help="What `export` wrote, with rows corrected.")
+    ] = None,
+    supersede: Annotated[
+        bool, typer.Option("--supersede", help="Let it replace an accepted batch of its name.")
+    ] = False,
+    reason: Reason = "",
+    author: Author = None,
+    as_json: Json = False,
+) -> None:
+    """Judge and publish again: the kept bytes, a corrected file, or corrected rows."""
+    _decide(
+        context,
+        as_json,
+        item=item,
+        kind="replay",
+        author=_author(author),
+        reason=reason,
+        file=file.resolve() if file else None,
+        corrected=corrected.resolve() if corrected else None,
+        supersede=supersede,
+    )
+
+
+@quarantine.command()
+def waive(
+    context: typer.Context,
+    item: Item,
+    until: Until = None,
+    reason: Reason = "",
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(help="A rule to waive, or rule:column; by default those that stop it."),
+    ] = None,
+    row: Annotated[
+        list[int] | None, typer.Option(help="Only this row, for rules about rows.", min=1)
+    ] = None,
+    let_in: Annotated[
+        bool, typer.Option("--let-in", help="Publish the rows that break the rule as well.")
+    ] = False,
+    for_source: Annotated[
+        bool, typer.Option("--for-source", help="For all deliveries of the source until it ends.")
+    ] = False,
+    author: Author = None,
+    as_json: Json = False,
+) -> None:
+    """Let it pass although a rule is broken, for a reason and until a day."""
+    _decide(
+        context,
+        as_json,
+        item=item,
+        kind="waive",
+        author=_author(author),
+        reason=reason,
+        until=_day(until),
+        rules=tuple(rule or ()),
+        row_numbers=tuple(row or ()),
+        let_in=let_in,
+        for_source=for_source,
+    )
+
+
+@quarantine.command()
+def discard(
+    context: typer.Context,
+    item: Item,
+    reason: Reason = "",
+    until: Until = None,
+    author: Author = None,
+    as_json: Json = False,
+) -> None:
+    """Leave it out. Its bytes are kept, and a replay takes it up again.
+
+    For rows held back from published batches, --until keeps such rows out without a new item.
+    """
+    _decide(
+        context,
+        as_json,
+        item=item,
+        kind="discard",
+        author=_author(author),
+        reason=reason,
+        until=_day(until),
+    )
+
+
+@quarantine.command()
+def approve(
+    context: typer.Context, item: Item, author: Author = None, as_json: Json = False
+) -> None:
+    """Be the second person of a release that somebody else has asked for."""
+    _decide(context, as_json, item=item, kind="approve", author=_author(author))
+
+
+@quarantine.command()
+def history(
+    context: typer.Context,
+    item: Annotated[str | None, typer.Argument(help="An item or a batch; without it, all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Who did what when: states, decisions and waivers, oldest first."""
+    settings = open_settings(context)
+    from flows import showing
+    from tasks.intake import steps as intake
+    from tasks.warehouse import open_lake
+
+    with open_lake(settings) as lake:
+        entries = intake.describe_history(lake, item)
+    if as_json:
+        print_json(entries)
+    else:
+        showing.show_history(entries)
+
+
+def _decide(context: typer.Context, as_json: bool, **values: Any) -> None:
+    settings = open_settings(context)
+    from flows import showing
+    from flows.decide import Choice, decide
+    from tasks.orchestration import start_flow
+
+    outcome = start_flow(decide, chosen_deployment(context), Choice(**values))
+    if as_json:
+        print_json(outcome.as_dictionary())
+    else:
+        showing.show_outcome(outcome, settings.called)
+
+
+def _author(given: str | None) -> str:
+    import getpass
+
+    if given:
+        return given
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        raise UsageError(
+            "This system does not know the name of its user.", next_step="add --author NAME"
+        ) from None
+
+
+def _day(until: datetime | None) -> date | None:
+    return until.replace(tzinfo=UTC).date() if until is not None else None
