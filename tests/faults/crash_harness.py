@@ -23,11 +23,13 @@ from typing import Any
 
 from tasks.errors import DataRejected
 from tasks.handles import Batch, StagedBatch, Verdict
+from tasks.incidents.decisions import make_decision
 from tasks.intake import steps
 from tasks.intake.rejection import BatchRejected
+from tasks.intake.replay import REPLAYED
 from tasks.settings import PROJECT, Settings
 from tasks.visibility import table_fingerprint
-from tasks.warehouse import close_lakes, open_lake, scratch
+from tasks.warehouse import Lake, close_lakes, open_lake, scratch
 from tests.intake.builders import judge
 
 HEADER = "id,customer,time,quantity,amount"
@@ -104,6 +106,7 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], bool]] = {
     "correct": (("05",), True),
     "merge": (("01", "05", "06"), False),
     "cut": (("cut",), False),
+    "decide": (("02-ragged", "03-stopped"), False),
     "everything": (("01", "02-ragged", "03-stopped", "04", "05", "06"), True),
 }
 
@@ -121,7 +124,12 @@ def _scenarios(point: str) -> tuple[str, ...]:
         "conflict": ("correct",),
         "compact": ("merge",),
         "publish": ("correct", "stop"),
+        "discard": ("decide",),
     }
+    if point in ("publish.before_commit", "publish.after_commit"):
+        return ("correct", "stop", "decide")
+    if point.startswith("intake.replacement."):
+        return ("decide",)
     if point.startswith("intake.part."):
         return ("cut",)
     return stages.get(point.split(".")[0], ("accept",))
@@ -171,7 +179,9 @@ def _judge(staged: StagedBatch) -> Verdict:
             "select row_number from read_parquet($path) where quantity = 0",
             {"path": str(staged.staged_path)},
         )
-    stop = staged.batch_name.endswith("stopped")
+    # The file that takes its place is in order.
+    replayed = staged.raw.delivery.location == REPLAYED
+    stop = staged.batch_name.endswith("stopped") and not replayed
     return judge(staged, [row["row_number"] for row in refused], stop=stop)
 
 
@@ -190,7 +200,36 @@ def ingest(settings: Settings, folder: Path, scenario: str, rounds: Sequence[int
                     continue  # in the ledger, and for a person to decide
                 if not isinstance(staged, Batch):
                     steps.publish_batch(lake, staged, _judge(staged), "test", supersede)
+            if scenario == "decide":
+                _decide(lake, settings, folder, number)
     close_lakes()
+
+
+def _decide(lake: Lake, settings: Settings, folder: Path, number: int) -> None:
+    """What a person decides: the stopped one comes with another file, the ragged one stays out."""
+    for name in (f"shop/{number:02}-03-stopped", f"shop/{number:02}-02-ragged"):
+        case = steps.find_case(lake, name)
+        if not case.batches or case.incident.state == "resolved":
+            continue
+        [batch] = [one for one in case.batches if one.batch_name == name]
+        if name.endswith("ragged"):
+            decision = make_decision(case.incident, "discarded", "ann", "cut off", {"name": name})
+            steps.discard_batches(
+                lake,
+                [batch.batch_number],
+                incident_number=case.incident.incident_number,
+                actor="ann",
+                reason="cut off",
+                decision=decision,
+            )
+            continue
+        path = folder / f"{number:02}-03-corrected.txt"
+        path.write_text(f"{HEADER}\n{_lines(number, 4, 15)}", encoding="utf-8")
+        raw = steps.find_bytes(lake, batch, path)
+        decision = make_decision(case.incident, "replayed", "ann", "corrected", {"name": name})
+        replay = steps.Replay(batch.batch_number, "replayed", decision)
+        staged = steps.restage_batch(lake, raw, settings, "ann", replay, False)
+        steps.publish_batch(lake, staged, _judge(staged), "ann", False, replay)
 
 
 def _child(
@@ -286,10 +325,22 @@ def describe_lake(settings: Settings) -> dict[str, Any]:
                 for row in batches
             ),
         }
-        for table in ("quarantine", "rule_results", "batch_statistics"):
+        for table in (
+            "quarantine",
+            "rule_results",
+            "batch_statistics",
+            "incidents",
+            "incident_batches",
+            "decisions",
+        ):
             rows = lake.rows(f"select * from lake.ledger.{table}")
             described[table] = sorted(
-                str({name: value for name, value in row.items() if name != "recorded_at"})
+                _without_times(
+                    json.dumps(
+                        {n: v for n, v in row.items() if n not in ("recorded_at", "decided_at")},
+                        default=str,
+                    )
+                )
                 for row in rows
             )
         described["visible"] = lake.scalar("select count(*) from lake.main.orders")
@@ -301,6 +352,6 @@ def describe_lake(settings: Settings) -> dict[str, Any]:
     return described
 
 
-def _without_times(report: str) -> Any:
+def _without_times(report: str) -> str:
     # The reason of a conflict says when the accepted batch came, to the minute.
-    return json.loads(re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", report or "{}"))
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", report or "{}")

@@ -77,7 +77,9 @@ def _describe(settings: Settings, database_url: str) -> dict[str, Any]:
         del os.environ["HOLDFAST_DATABASE_URL"]
 
 
-@pytest.mark.parametrize("scenario", ["accept", "reject", "stop", "correct", "merge", "cut"])
+@pytest.mark.parametrize(
+    "scenario", ["accept", "reject", "stop", "correct", "merge", "cut", "decide"]
+)
 def test_killed_at_every_point_and_started_again_it_ends_as_if_undisturbed(
     scenario: str, disturbed: MakeDisturbed, database_url: str
 ) -> None:
