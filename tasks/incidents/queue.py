@@ -95,10 +95,18 @@ def join_incident(
     return number
 
 
-def settle_incidents(lake: Connection, *, recorded_at: datetime, actor: str) -> list[int]:
+def settle_incidents(
+    lake: Connection,
+    *,
+    recorded_at: datetime,
+    actor: str,
+    closing: str = "replayed",
+    reason: str = "",
+) -> list[int]:
     """Resolve the items none of whose batches stands aside any more; their numbers.
 
-    Call inside the transaction that ended a batch.
+    Call inside the transaction that ended a batch. `closing` is how, where the states of the
+    batches do not say it: rows that were let in leave a batch that is superseded.
     """
     settled = []
     for row in lake.rows(Connection.text(SQL / "unsettled.sql")):
@@ -106,10 +114,16 @@ def settle_incidents(lake: Connection, *, recorded_at: datetime, actor: str) -> 
         pending = {"quarantined"} if row["level"] == "stop" else {"accepted", "quarantined"}
         if states & pending:
             continue
-        ended = next((s for s in ("waived", "discarded") if s in states), "replayed")
+        ended = next((s for s in ("waived", "discarded") if s in states), closing)
         number = int(row["incident_number"])
         change_state(
-            lake, number, "resolved", resolution=ended, recorded_at=recorded_at, actor=actor
+            lake,
+            number,
+            "resolved",
+            resolution=ended,
+            recorded_at=recorded_at,
+            actor=actor,
+            reason=reason,
         )
         settled.append(number)
     return settled

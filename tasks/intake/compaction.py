@@ -16,7 +16,16 @@ from tasks.errors import LockHeld
 from tasks.warehouse import Lake
 
 # Ledger tables that grow by many small appends.
-_LEDGER_TABLES = ("batches", "quarantine", "rule_results", "batch_statistics", "reads")
+_LEDGER_TABLES = (
+    "batches",
+    "quarantine",
+    "rule_results",
+    "batch_statistics",
+    "reads",
+    "incidents",
+    "incident_batches",
+    "notices",
+)
 # A file larger than this is left alone: merging runs beyond it costs more than reading two.
 TARGET_FILE_SIZE = "2GB"
 

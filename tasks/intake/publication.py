@@ -213,7 +213,13 @@ def _accept(
         )
         for cause in causes_of_held(raw.delivery.source, verdict.results):
             join_incident(lake, cause, number, staged.table, recorded_at=published_at, actor=actor)
-        settle_incidents(lake, recorded_at=published_at, actor=actor)
+        settle_incidents(
+            lake,
+            recorded_at=published_at,
+            actor=actor,
+            closing=replay.closing if replay is not None else "replayed",
+            reason=str((replay.decision or {}).get("reason", "")) if replay is not None else "",
+        )
         if replay is not None and replay.decision is not None:
             append_decision(lake, **replay.decision, decided_at=published_at, batch_number=number)
         crash_point("publish.before_commit")

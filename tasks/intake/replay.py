@@ -252,7 +252,7 @@ def discard_batches(
                         report={"discarded_because": reason},
                     )
             append_decision(lake, **decision, decided_at=moment)
-            settled = settle_incidents(lake, recorded_at=moment, actor=actor)
+            settled = settle_incidents(lake, recorded_at=moment, actor=actor, reason=reason)
             if ends_item and incident_number not in settled:
                 change_state(
                     lake,
