@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import import_module, resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
@@ -190,8 +190,8 @@ class Lake(Connection):
         self.database = database
         self._check_lock: Callable[[], None] | None = None
 
-    def cursor(self) -> Lake:
-        return Lake(_new_cursor(self._cursor), self.settings, self.database)
+    def cursor(self) -> Self:
+        return type(self)(_new_cursor(self._cursor), self.settings, self.database)
 
     @contextmanager
     def writer_lock(self, purpose: str, wait_seconds: float | None = None) -> Iterator[None]:
@@ -391,25 +391,46 @@ def close_lakes() -> None:
 def _attach(settings: Settings) -> tuple[duckdb.DuckDBPyConnection, Database]:
     database = find_database(settings.home)
     warehouse = settings.warehouse
-    connection = _connect(warehouse.memory_limit_mb, warehouse.threads, settings.home / "spill")
     data_path = settings.home / "lake" / settings.deployment
-    data_path.mkdir(parents=True, exist_ok=True)
-    data_path.chmod(0o700)
+    connection = _connect(warehouse.memory_limit_mb, warehouse.threads, settings.home / "spill")
     try:
-        for name in _EXTENSIONS:
-            connection.execute(f"load {literal(str(_extension_path(name)))}")
         with advisory_lock(database, f"attach {settings.deployment}", warehouse.lock_wait_seconds):
-            connection.execute(
-                f"attach {literal('ducklake:postgres:' + database.libpq())} as lake"
-                f" (data_path {literal(str(data_path))},"
-                f" metadata_schema {literal(lake_schema(settings.deployment))},"
-                f" encrypted, data_inlining_row_limit {_INLINING_ROW_LIMIT})"
-            )
+            _attach_catalog(connection, database, lake_schema(settings.deployment), data_path)
             _make_tables(connection)
     except duckdb.Error as error:
         connection.close()
         raise _translate(error) from error
     return connection, database
+
+
+@contextmanager
+def attach_apart(
+    settings: Settings, database: Database, schema: str, data_path: Path
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The DuckLake catalog in `schema` as `lake`, in a DuckDB of its own that ends with it."""
+    warehouse = settings.warehouse
+    connection = _connect(warehouse.memory_limit_mb, warehouse.threads, settings.home / "spill")
+    try:
+        _attach_catalog(connection, database, schema, data_path)
+        yield _new_cursor(connection)
+    except duckdb.Error as error:
+        raise _translate(error) from error
+    finally:
+        connection.close()
+
+
+def _attach_catalog(
+    connection: duckdb.DuckDBPyConnection, database: Database, schema: str, data_path: Path
+) -> None:
+    data_path.mkdir(parents=True, exist_ok=True)
+    data_path.chmod(0o700)
+    for name in _EXTENSIONS:
+        connection.execute(f"load {literal(str(_extension_path(name)))}")
+    connection.execute(
+        f"attach {literal('ducklake:postgres:' + database.libpq())} as lake"
+        f" (data_path {literal(str(data_path))}, metadata_schema {literal(schema)},"
+        f" encrypted, data_inlining_row_limit {_INLINING_ROW_LIMIT})"
+    )
 
 
 def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
