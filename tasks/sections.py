@@ -386,6 +386,11 @@ class EconomicsSettings(Section):
         description="What one round may cost if every contacted customer takes the offer.",
     )
 
+    @property
+    def affordable_contacts(self) -> int:
+        """What the budget pays for even if every contacted customer takes the offer."""
+        return int(self.budget_amount // (self.contact_cost_amount + self.offer_cost_amount))
+
 
 class RegistrySettings(Section):
     """When a challenger is let in."""

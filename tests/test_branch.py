@@ -135,9 +135,13 @@ def test_no_merge_can_reach_the_lakes_files(filled: Lake, settings: Settings) ->
 
 
 def test_an_error_leaves_nothing_behind(filled: Lake, settings: Settings) -> None:
-    with pytest.raises(ZeroDivisionError), open_branch(settings) as branch:
-        write_reads(branch, 100)
-        _ = 1 / 0
+    def fail() -> None:
+        with open_branch(settings) as branch:
+            write_reads(branch, 100)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert traces(filled) == []
 
 

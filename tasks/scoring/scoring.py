@@ -54,24 +54,12 @@ def score(
     refuse it. Raises DataRejected (65) for unsound scores or missing columns, DiskFailure (73).
     """
     as_of, known_by = features.as_of[-1], features.known_by[-1]
-    scoring_id = name_scoring(champion, features, settings)
-    table = ScoreTable(
-        scoring_id=scoring_id,
-        as_of=as_of,
-        known_by=known_by,
-        rows=0,
-        model_name=champion.name,
-        model_version=champion.version,
-        model_hash=champion.model_hash,
-        snapshot_id=features.snapshot_id,
-    )
-    done = lake.rows(lake.text(_SQL / "exports.sql"), {"scoring_id": scoring_id})
+    table = _describe_run(champion, features, settings)
+    done = lake.rows(lake.text(_SQL / "exports.sql"), {"scoring_id": table.scoring_id})
     if done:
         return _find_exports(lake, table, done, settings)
     lake.record_read("score", features.snapshot_id, as_of, known_by, champion.run_id)
-    _stage(lake, predictor, features, settings, value_column)
-    _refuse_unsound(lake)
-    _rank(lake, table, settings)
+    rank_customers(lake, champion, predictor, features, settings, value_column)
     listed = ", ".join(quote(column.name) for column in SCORES)
     files = _write(lake, table, f"select {listed} from ranked_scores order by rank", settings)
     try:
@@ -85,6 +73,39 @@ def score(
     for file in files:
         put_in_place(file)
     return _with_files(table, files)
+
+
+def rank_customers(
+    lake: Lake,
+    champion: Champion,
+    predictor: Predictor,
+    features: FeatureTable,
+    settings: Settings,
+    value_column: str = "value_amount",
+    *,
+    explained: bool = True,
+) -> None:
+    """Score and rank the newest cut-off into the temporary table `ranked_scores`; no more.
+
+    Without `explained` no reasons are asked for, which for a model is most of the work. Raises
+    DataRejected (65) as `score` does.
+    """
+    _stage(lake, predictor, features, settings, value_column, explained=explained)
+    _refuse_unsound(lake)
+    _rank(lake, _describe_run(champion, features, settings), settings)
+
+
+def _describe_run(champion: Champion, features: FeatureTable, settings: Settings) -> ScoreTable:
+    return ScoreTable(
+        scoring_id=name_scoring(champion, features, settings),
+        as_of=features.as_of[-1],
+        known_by=features.known_by[-1],
+        rows=0,
+        model_name=champion.name,
+        model_version=champion.version,
+        model_hash=champion.model_hash,
+        snapshot_id=features.snapshot_id,
+    )
 
 
 def name_scoring(champion: Champion, features: FeatureTable, settings: Settings) -> str:
@@ -116,10 +137,12 @@ def _stage(
     features: FeatureTable,
     settings: Settings,
     value_column: str,
+    *,
+    explained: bool,
 ) -> None:
     lake.run(_SQL / "stage.sql")
     for batch in _read_features(lake, predictor, features, settings, value_column):
-        lake.load_arrow("score_batch", _score_batch(batch, predictor, settings))
+        lake.load_arrow("score_batch", _score_batch(batch, predictor, settings, explained))
         try:
             lake.execute("insert into scored_customers by name select * from score_batch")
         finally:
@@ -158,12 +181,14 @@ def _read_features(
         yield pa.Table.from_batches([batch])
 
 
-def _score_batch(batch: pa.Table, predictor: Predictor, settings: Settings) -> pa.Table:
+def _score_batch(
+    batch: pa.Table, predictor: Predictor, settings: Settings, explained: bool
+) -> pa.Table:
     import pyarrow as pa
 
     inputs = batch.select(list(predictor.feature_names))
     probability = predictor.predict(inputs)
-    reasons = predictor.reasons(inputs)
+    reasons = predictor.reasons(inputs) if explained else [()] * batch.num_rows
     kept = settings.scoring.maximum_reasons
     columns: dict[str, Any] = {
         "customer_id": batch["customer_id"],
