@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from tasks.crash import crash_point
 from tasks.errors import InternalError, LockHeld, ServiceDown
 from tasks.postgres import Database, advisory_lock, connect
 from tasks.warehouse import Lake, Values, attach_apart, lake_schema, open_lake
@@ -77,7 +76,6 @@ def open_branch(settings: Settings) -> Iterator[Branch]:
             folder.mkdir(parents=True, mode=0o700)
             data_path = folder / "lake"
             _copy_catalog(database, lake_schema(settings.deployment), name, data_path)
-            crash_point("branch.copied")
             own = _own_settings(settings, folder)
             with attach_apart(own, database, name, data_path) as cursor:
                 yield Branch(cursor, own, database)

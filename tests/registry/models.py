@@ -47,24 +47,28 @@ def make_model(directory: Path, seed: int = 1) -> Candidate:
     return _candidate(directory, "model", "lightgbm")
 
 
-def make_rule(directory: Path, centre_days: float = 45.0) -> Candidate:
-    """A recency rule in `directory`."""
+def make_rule(
+    directory: Path, centre_days: float = 45.0, names: tuple[str, ...] = FEATURES
+) -> Candidate:
+    """A recency rule in `directory`; the first of `names` is the silence in days."""
     rule = {
-        "feature": "days_since_order",
+        "feature": names[0],
         "divided_by": None,
         "least_divisor": 1.0,
-        "fallbacks": {"days_since_order": 0.0},
+        "fallbacks": {names[0]: 0.0},
         "centre": centre_days,
         "scale": 30.0,
         "sign": 1.0,
         "driver": "recency",
         "reason": WORDS["recency"],
     }
-    _write(directory, "rule", {"rule.json": json.dumps(rule)})
-    return _candidate(directory, "rule", "longest silence first")
+    _write(directory, "rule", {"rule.json": json.dumps(rule)}, names)
+    return _candidate(directory, "rule", "longest silence first", names)
 
 
-def _write(directory: Path, kind: str, files: dict[str, str]) -> None:
+def _write(
+    directory: Path, kind: str, files: dict[str, str], names: tuple[str, ...] = FEATURES
+) -> None:
     directory.mkdir(parents=True)
     files["model_code.py"] = MODEL_CODE.read_text(encoding="utf-8")
     files["calibration.json"] = json.dumps({"kind": "platt", "a": 0.9, "b": 0.9, "c": -0.1})
@@ -72,7 +76,7 @@ def _write(directory: Path, kind: str, files: dict[str, str]) -> None:
         {
             "format": 1,
             "kind": kind,
-            "feature_names": FEATURES,
+            "feature_names": names,
             "drivers": list(WORDS),
             "words": WORDS,
             "reason_maximum": 3,
@@ -83,14 +87,16 @@ def _write(directory: Path, kind: str, files: dict[str, str]) -> None:
         (directory / name).write_text(text, encoding="utf-8")
 
 
-def _candidate(directory: Path, kind: str, name: str) -> Candidate:
+def _candidate(
+    directory: Path, kind: str, name: str, names: tuple[str, ...] = FEATURES
+) -> Candidate:
     return Candidate(
         kind="model" if kind == "model" else "rule",
         name=name,
         directory=directory,
         model_hash=combine_hashes(hash_files(directory)),
         metrics=METRICS,
-        feature_names=FEATURES,
+        feature_names=names,
         features_fingerprint="ab" * 32,
         snapshot_id=41,
     )
