@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,27 +17,26 @@ from tasks.clock import find_time
 from tasks.errors import DataRejected, UsageError
 from tasks.features.comparison import compare_features
 from tasks.features.steps import build
-from tasks.handles import Batch, FeatureTable, RawBatch, Snapshot, StagedBatch, Verdict
+from tasks.handles import Batch, FeatureTable, RawBatch, Snapshot, Verdict, Waiver
 from tasks.impact import How, Preview
-from tasks.intake.publication import publish
+from tasks.incidents.waivers import append_waiver
+from tasks.intake.publication import Replay
+from tasks.intake.replay import keep_replacement, recall_raw
+from tasks.intake.steps import publish_batch, restage_batch
 from tasks.intake.trying import (
-    borrow_file,
     count_days,
     demand_accepted,
-    describe_stops,
+    describe_overruled,
     find_numbered,
     find_replaced,
     known_from,
-    recall_raw,
-    reopen,
-    stage_again,
 )
 from tasks.progress import show_progress
 from tasks.registry.champion import find_champion
 from tasks.registry.steps import load_champion
 from tasks.scoring.comparison import SCORE_CHANGE, compare_scores
-from tasks.validation.letting_in import let_in as pass_over
 from tasks.validation.steps import validate_batch
+from tasks.validation.waiving import list_waivable
 from tasks.warehouse import open_lake
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from tasks.settings import Settings
 
 ACTOR = "preview"
-_STAGES = ("branch", "read", "judge", "publish", "features", "scores")
+_STAGES = ("branch", "read and judge", "features", "scores")
 
 
 def preview(
@@ -54,15 +54,16 @@ def preview(
     raw: RawBatch | None = None,
     file: Path | None = None,
     let_in: bool = False,
-    waivers: Sequence[object] = (),
+    waivers: Sequence[Waiver] = (),
     score_change: float = SCORE_CHANGE,
 ) -> Preview:
     """Take the batch in on a branch and compare; what cannot be taken in comes back `refused`.
 
-    `asked` is its number or name; `raw` or `file` is other content in its place; `let_in` passes
-    over every rule that stops it, `waivers` over those that they name. A score moves if its
-    probability changes by more than `score_change`. The lake is only read. Raises UsageError (64)
-    for an unknown batch, StoredDataCorrupt (74) where its kept bytes are damaged.
+    `asked` is its number or name; `raw` or `file` is other content in its place. `waivers` hold
+    on the branch beside those in force; `let_in` lifts every stop that a waiver can lift, and
+    the rows that break a rule stay aside. A score moves if its probability changes by more than
+    `score_change`. The lake is only read. Raises UsageError (64) for an unknown batch or file,
+    StoredDataCorrupt (74) where the kept bytes are damaged.
     """
     started = time.monotonic()
     with show_progress("preview") as report:
@@ -76,43 +77,42 @@ def preview(
             batch = find_numbered(lake, asked)
             serving = load_champion(lake) if find_champion(lake) is not None else None
         with open_branch(settings) as branch:
-            how: How = "let in" if let_in else "judged again"
+            if file is not None:
+                raw = keep_replacement(file, batch, branch.settings)
             found = Preview(
-                settings.called, batch.batch_number, batch.batch_name, batch.table, how, ""
+                deployment=settings.called,
+                batch_number=batch.batch_number,
+                batch_name=batch.batch_name,
+                table=batch.table,
+                how=_name_how(raw, let_in=let_in, waivers=waivers),
+                content_hash=raw.content_hash if raw is not None else batch.content_hash,
             )
+            say("read and judge")
+            before = branch.snapshot()
             try:
-                if file is not None:
-                    raw = borrow_file(file, batch, branch.settings)
-                if raw is not None:
-                    found = replace(found, how="corrected file")
                 raw = raw or recall_raw(batch, settings)
-                found = replace(found, content_hash=raw.content_hash)
-                say("read")
-                staged = stage_again(raw, branch.settings)
-                say("judge")
-                verdict, overruled = _judge(branch, staged, let_in=let_in, waivers=waivers)
-                say("publish")
-                before = branch.snapshot()
-                reopened = reopen(branch, raw)
-                published = publish(branch, staged, verdict, ACTOR, supersede=True)
+                lifted = _lift_stops(raw) if let_in else None
+                granted = (*waivers, lifted) if lifted is not None else tuple(waivers)
+                published, verdict = _take_in(branch, batch, raw, granted)
                 demand_accepted(published, settings.called)
-            except DataRejected as refusal:
-                lines = str(refusal).splitlines()
-                return replace(
-                    found,
-                    refused=tuple(line.strip() for line in lines),
-                    seconds=time.monotonic() - started,
-                )
-            replaced = reopened.batch_number if reopened else find_replaced(branch, published)
+            except (DataRejected, UsageError) as refusal:
+                said = tuple(line.strip() for line in str(refusal).splitlines())
+                return replace(found, refused=said, seconds=time.monotonic() - started)
+            replaced = find_replaced(branch, published)
             found = replace(
                 found,
                 received_rows=published.received_rows,
                 accepted_rows=published.accepted_rows,
                 quarantined_rows=published.quarantined_rows,
-                overruled=overruled,
+                overruled=describe_overruled(verdict, lifted) if lifted is not None else (),
                 replaces_batch_number=replaced,
-                days=tuple(count_days(branch, published, replaced)),
             )
+            if published.already_known:
+                return replace(
+                    _note(found, "these rows are published already: nothing would change"),
+                    seconds=time.monotonic() - started,
+                )
+            found = replace(found, days=tuple(count_days(branch, published, replaced)))
             say("features")
             found, tables = _compare_features(branch, found, published, before)
             if tables is not None:
@@ -121,16 +121,43 @@ def preview(
     return replace(found, seconds=time.monotonic() - started)
 
 
-def _judge(
-    branch: Branch, staged: StagedBatch, *, let_in: bool, waivers: Sequence[object]
-) -> tuple[Verdict, tuple[str, ...]]:
-    """The verdict as the decision would have it, and the rules that it passes over."""
+def _name_how(raw: RawBatch | None, *, let_in: bool, waivers: Sequence[Waiver]) -> How:
+    if raw is not None:
+        return "corrected file"
     if waivers:
-        raise UsageError("A preview of waivers is not possible yet.")
+        return "waived"
+    return "let in" if let_in else "judged again"
+
+
+def _lift_stops(raw: RawBatch) -> Waiver:
+    """A waiver of all that can be waived for this one content; it never leaves the branch."""
+    now = datetime.now(UTC)
+    return Waiver(
+        waiver_id=ACTOR,
+        source=raw.delivery.source,
+        rules=tuple(list_waivable(raw.delivery.table)),
+        effect="leave_out",
+        reason="tried on a branch",
+        author=ACTOR,
+        granted_at=now,
+        ends_at=now + timedelta(days=1),
+        batch_name=raw.delivery.batch_name,
+        content_hash=raw.content_hash,
+    )
+
+
+def _take_in(
+    branch: Branch, batch: Batch, raw: RawBatch, waivers: Sequence[Waiver]
+) -> tuple[Batch, Verdict]:
+    """Replay the batch with these bytes on the branch, as a person's decision would on the lake."""
+    if waivers:
+        with branch.publish(ACTOR, f"waive for {batch.batch_name}"):
+            for waiver in waivers:
+                append_waiver(branch, waiver, None)
+    replay = Replay(batch.batch_number)
+    staged = restage_batch(branch, raw, branch.settings, ACTOR, replay, True)
     verdict = validate_batch(branch, staged, branch.settings)
-    if not let_in or verdict.outcome == "accepted":
-        return verdict, ()
-    return pass_over(staged, verdict, branch.settings), describe_stops(verdict)
+    return publish_batch(branch, staged, verdict, ACTOR, True, replay), verdict
 
 
 def _compare_features(
