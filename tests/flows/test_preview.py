@@ -8,6 +8,7 @@ import shutil
 import signal
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import yaml
 from flows.ingest import ingest
 from flows.preview import preview
 from tasks.errors import DataRejected, UsageError
+from tasks.handles import Waiver
 from tasks.impact import Preview, render_preview
 from tasks.postgres import connect
 from tasks.registry.champion import promote
@@ -200,6 +202,28 @@ def test_what_cannot_be_let_in_is_said_and_is_no_error(serving: Stopped, tmp_pat
     assert any("set aside by itself" in line for line in found.refused)
     with pytest.raises(UsageError, match="knows no batch"):
         preview(settings, 4711)
+    with pytest.raises(UsageError, match="cannot be read"):
+        preview(settings, serving.number, file=tmp_path / "nowhere.parquet")
+
+
+def test_a_waiver_lifts_what_it_names_alone(serving: Stopped) -> None:
+    now = datetime.now(UTC)
+    waiver = Waiver(
+        waiver_id="w1",
+        source="orders",
+        rules=("shift:net_amount",),
+        effect="leave_out",
+        reason="they changed to cents",
+        author="ann",
+        granted_at=now,
+        ends_at=now + timedelta(hours=1),
+    )
+    found = preview(serving.settings, serving.number, waivers=(waiver,))
+    assert (found.how, found.possible) == ("waived", False)
+    (stops,) = [line for line in found.refused if line.startswith("customer_id_present")]
+    assert "waived" not in stops
+    with open_lake(serving.settings) as lake:
+        assert lake.scalar("select count(*) from lake.ledger.waivers") == 0
 
 
 def test_an_accepted_batch_tried_again_changes_nothing(serving: Stopped) -> None:
