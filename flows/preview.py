@@ -53,15 +53,15 @@ def preview(
     *,
     raw: RawBatch | None = None,
     file: Path | None = None,
-    let_in: bool = False,
+    lift_stops: bool = False,
     waivers: Sequence[Waiver] = (),
     score_change: float = SCORE_CHANGE,
 ) -> Preview:
     """Take the batch in on a branch and compare; what cannot be taken in comes back `refused`.
 
     `asked` is its number or name; `raw` or `file` is other content in its place. `waivers` hold
-    on the branch beside those in force; `let_in` lifts every stop that a waiver can lift, and
-    the rows that break a rule stay aside. A score moves if its probability changes by more than
+    on the branch beside those in force; `lift_stops` is one of all that stops it, and the rows
+    that break a rule stay aside. A score moves if its probability changes by more than
     `score_change`. The lake is only read. Raises UsageError (64) for an unknown batch or file,
     StoredDataCorrupt (74) where the kept bytes are damaged.
     """
@@ -84,14 +84,14 @@ def preview(
                 batch_number=batch.batch_number,
                 batch_name=batch.batch_name,
                 table=batch.table,
-                how=_name_how(raw, let_in=let_in, waivers=waivers),
+                how=_name_how(raw, lift_stops=lift_stops, waivers=waivers),
                 content_hash=raw.content_hash if raw is not None else batch.content_hash,
             )
             say("read and judge")
             before = branch.snapshot()
             try:
                 raw = raw or recall_raw(batch, settings)
-                lifted = _lift_stops(raw) if let_in else None
+                lifted = _lift_stops(raw) if lift_stops else None
                 granted = (*waivers, lifted) if lifted is not None else tuple(waivers)
                 published, verdict = _take_in(branch, batch, raw, granted)
                 demand_accepted(published, settings.called)
@@ -121,12 +121,10 @@ def preview(
     return replace(found, seconds=time.monotonic() - started)
 
 
-def _name_how(raw: RawBatch | None, *, let_in: bool, waivers: Sequence[Waiver]) -> How:
+def _name_how(raw: RawBatch | None, *, lift_stops: bool, waivers: Sequence[Waiver]) -> How:
     if raw is not None:
         return "corrected file"
-    if waivers:
-        return "waived"
-    return "let in" if let_in else "judged again"
+    return "waived" if waivers or lift_stops else "judged again"
 
 
 def _lift_stops(raw: RawBatch) -> Waiver:

@@ -77,6 +77,36 @@ def show_batch(
         showing.show_quarantine_batch(shown)
 
 
+@quarantine.command("preview")
+def preview_batch(
+    context: typer.Context,
+    batch: Annotated[str, typer.Argument(help="A batch's name or number.")],
+    waive: Annotated[
+        bool,
+        typer.Option(
+            "--waive", help="As if the rules that stop it were waived; bad rows stay out."
+        ),
+    ] = False,
+    file: Annotated[
+        Path | None, typer.Option(help="A corrected file, in place of the bytes that came.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What taking a batch in would change: rows, features, scores, action list, money.
+
+    Tried on a branch of the lake that is thrown away.
+    """
+    settings = open_settings(context)
+    from flows.preview import preview
+    from tasks.impact import render_preview
+
+    found = preview(settings, batch, lift_stops=waive, file=file)
+    if as_json:
+        print_json(found.as_dictionary())
+    else:
+        typer.echo(render_preview(found))
+
+
 @quarantine.command()
 def export(
     context: typer.Context,

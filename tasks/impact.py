@@ -11,7 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-How = Literal["judged again", "let in", "waived", "corrected file"]
+How = Literal["judged again", "waived", "corrected file"]
 SHOWN_DAYS = 12
 
 
@@ -155,8 +155,7 @@ def render_preview(preview: Preview, *, shown_days: int = SHOWN_DAYS) -> str:
 def _lines(preview: Preview, shown_days: int) -> Iterator[str]:
     how = {
         "judged again": "judged again as it is",
-        "let in": "let in",
-        "waived": "let in by waivers",
+        "waived": "let in, with what stops it waived",
         "corrected file": "replaced by the given file",
     }[preview.how]
     yield f"Preview: batch {preview.batch_name} (number {preview.batch_number}) {how}"

@@ -20,6 +20,7 @@ import yaml
 
 from flows.ingest import ingest
 from flows.preview import preview
+from tasks.branch import open_branch
 from tasks.errors import DataRejected, UsageError
 from tasks.handles import Waiver
 from tasks.impact import Preview, render_preview
@@ -94,7 +95,7 @@ def serving(stopped: Stopped, tmp_path_factory: pytest.TempPathFactory) -> Stopp
 def let_in(serving: Stopped) -> Tried:
     """The stopped batch let in, with what the lake held before and after."""
     before = facts(serving.settings)
-    found = preview(serving.settings, NAME, let_in=True)
+    found = preview(serving.settings, NAME, lift_stops=True)
     return Tried(found, before, facts(serving.settings), traces(serving.settings))
 
 
@@ -136,7 +137,7 @@ def correct(stopped: Stopped, target: Path) -> Path:
 
 
 def test_without_a_champion_rows_and_features_are_compared(stopped: Stopped) -> None:
-    found = preview(stopped.settings, stopped.number, let_in=True)
+    found = preview(stopped.settings, stopped.number, lift_stops=True)
     assert found.possible
     assert found.scores is None
     assert any("no champion yet" in note for note in found.notes)
@@ -151,7 +152,7 @@ def test_letting_in_moves_rows_features_scores_and_money_but_not_the_lake(
     assert let_in.before == let_in.after
     assert let_in.left == []
     settings, found = serving.settings, let_in.found
-    assert (found.how, found.possible, found.batch_number) == ("let in", True, serving.number)
+    assert (found.how, found.possible, found.batch_number) == ("waived", True, serving.number)
     assert (found.received_rows, found.quarantined_rows) == (serving.lines, serving.nameless)
     assert found.accepted_rows == serving.lines - serving.nameless
     assert sum(day.rows_after for day in found.days) == found.accepted_rows
@@ -174,7 +175,7 @@ def test_letting_in_moves_rows_features_scores_and_money_but_not_the_lake(
 
 def test_a_corrected_file_moves_less_money(serving: Stopped, let_in: Tried, tmp_path: Path) -> None:
     file = correct(serving, tmp_path / "mended.parquet")
-    mended = preview(serving.settings, serving.number, file=file, let_in=True)
+    mended = preview(serving.settings, serving.number, file=file, lift_stops=True)
     assert facts(serving.settings) == let_in.before
     assert (mended.how, mended.accepted_rows) == ("corrected file", let_in.found.accepted_rows)
     # A fifth of its lines has no customer still; that alone is passed over now.
@@ -190,14 +191,14 @@ def test_what_cannot_be_let_in_is_said_and_is_no_error(serving: Stopped, tmp_pat
     settings = serving.settings
     empty = tmp_path / "empty.parquet"
     empty.write_bytes(b"PAR1 and nothing that it promises")
-    found = preview(settings, serving.number, file=empty, let_in=True)
+    found = preview(settings, serving.number, file=empty, lift_stops=True)
     assert not found.possible
     assert found.features is found.scores is None
     assert "MALFORMED" in render_preview(found)
     nobody = pq.read_table(serving.file)
     customers = pa.nulls(nobody.num_rows, nobody.schema.field("customer_id").type)
     pq.write_table(nobody.set_column(0, "customer_id", customers), tmp_path / "nobody.parquet")
-    found = preview(settings, serving.number, file=tmp_path / "nobody.parquet", let_in=True)
+    found = preview(settings, serving.number, file=tmp_path / "nobody.parquet", lift_stops=True)
     assert not found.possible
     assert any("set aside by itself" in line for line in found.refused)
     with pytest.raises(UsageError, match="knows no batch"):
@@ -239,12 +240,12 @@ def test_a_killed_preview_leaves_the_lake_and_the_next_clears_up(
 ) -> None:
     settings = serving.settings
     shop = Shop(serving.path, settings.home, serving.file.parent, {"PREFECT_API_URL": DEAD_PREFECT})
-    asked = ("quarantine", "preview", NAME, "--let-in", "--json")
+    asked = ("quarantine", "preview", NAME, "--waive", "--json")
     done = shop.run(*asked, HOLDFAST_CRASH_AT="publish.before_commit")
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert facts(settings) == let_in.before
     assert len(traces(settings)) == 2
-    again = preview(settings, NAME, let_in=True)
+    with open_branch(settings) as branch:
+        assert branch.snapshot() == let_in.before["snapshot"]
     assert traces(settings) == []
     assert facts(settings) == let_in.before
-    assert (again.features, again.scores) == (let_in.found.features, let_in.found.scores)
