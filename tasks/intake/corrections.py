@@ -25,7 +25,7 @@ from tasks.handles import Batch, RawBatch
 from tasks.incidents.decisions import append_decision, check_author, make_decision
 from tasks.intake.disk import disk_failures
 from tasks.intake.lines import split_line
-from tasks.intake.masking import find_delimiter, read_header
+from tasks.intake.masking import read_delimiter, read_header
 from tasks.intake.raw import find_source, raw_path
 from tasks.intake.replay import find_case, keep_written, recall_raw, write_private
 from tasks.sources import Source
@@ -105,11 +105,12 @@ def render_rows(lake: Lake, batch: Batch, *, rule: str | None = None) -> tuple[s
             next_step="correct it at its source and replay it with --file",
         )
     header = _read_names(batch, source, lake)
+    delimiter = _read_delimiter(batch, source, lake)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*LEADING, *(guard(name) for name in header)))
     for row in held:
-        values = _split(row.raw_line, source, header)
+        values = _split(row.raw_line, delimiter, header)
         cells = [values.get(name, "") for name in header]
         leading = (batch.batch_number, row.row_number, row.rules, row.reasons, guard(row.raw_line))
         writer.writerow((*leading, *(guard(cell) for cell in cells)))
@@ -124,13 +125,16 @@ def read_corrections(lake: Lake, batch: Batch, path: Path) -> list[Correction]:
     """
     source = find_source(batch.source, lake.settings)
     header = _read_names(batch, source, lake)
+    delimiter = _read_delimiter(batch, source, lake)
     held = {row.row_number: row for row in _read_held(lake, batch, None)}
     corrections: list[Correction] = []
     with _opened_csv(path) as reader:
         _check_columns(path, reader.fieldnames or (), header)
         for place, row in enumerate(reader, start=2):
             found = _find_row(path, place, row, batch, held)
-            correction = _compare(path, place, row, found, _split(found.raw_line, source, header))
+            correction = _compare(
+                path, place, row, found, _split(found.raw_line, delimiter, header)
+            )
             if correction is not None:
                 corrections.append(correction)
     numbers = [correction.row_number for correction in corrections]
@@ -229,7 +233,11 @@ def _read_names(batch: Batch, source: Source, lake: Lake) -> tuple[str, ...]:
     return header if header is not None else tuple(source.columns)
 
 
-def _split(line: str, source: Source, header: Sequence[str]) -> dict[str, str]:
+def _read_delimiter(batch: Batch, source: Source, lake: Lake) -> str:
+    return read_delimiter(raw_path(batch.content_hash, lake.settings), source)
+
+
+def _split(line: str, delimiter: str, header: Sequence[str]) -> dict[str, str]:
     """The values of a raw line by column; empty where it cannot be split."""
     if line.startswith("{"):
         try:
@@ -238,7 +246,7 @@ def _split(line: str, source: Source, header: Sequence[str]) -> dict[str, str]:
             found = None
         if isinstance(found, dict):
             return {name: _as_text(value) for name, value in found.items()}
-    fields = split_line(line, find_delimiter(source, header))
+    fields = split_line(line, delimiter)
     if fields is None or len(fields) != len(header):
         return {}
     return dict(zip(header, fields, strict=True))
@@ -351,7 +359,7 @@ def _rewrite_text(
 ) -> None:
     with raw.open("rb") as plain:
         packed = plain.read(2) == _GZIP
-    delimiter = find_delimiter(source, header)
+    delimiter = read_delimiter(raw, source)
     with target.open("xb") as file:
         # No name and no time inside: equal rows are equal bytes.
         zipped = gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) if packed else None

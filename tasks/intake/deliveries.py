@@ -19,6 +19,8 @@ _NAME = re.compile(NAME_PATTERN.replace("^", r"\A").replace("$", r"\Z"))
 # What a file's name ends in and its batch's name does not.
 _SUFFIXES = (".gz", ".csv", ".tsv", ".txt", ".parquet")
 CHECKSUM_SUFFIX = ".sha256"
+# Where the bytes of a replay come from: no folder of a source.
+REPLAYED = "replayed by hand"
 
 
 def discover(settings: Settings) -> list[Delivery]:

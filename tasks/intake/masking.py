@@ -62,6 +62,17 @@ def harmless_columns(source: Source) -> frozenset[str]:
 
 def read_header(raw_path: Path, source: Source) -> tuple[str, ...] | None:
     """The first line of a kept text file, split; None for a table or a file that has none."""
+    line = _read_first_line(raw_path, source)
+    fields = split_line(line, find_delimiter(source, (line,))) if line is not None else None
+    return tuple(fields) if fields else None
+
+
+def read_delimiter(raw_path: Path, source: Source) -> str:
+    """The delimiter of a kept text file, by its first line where none is declared."""
+    return find_delimiter(source, (_read_first_line(raw_path, source) or "",))
+
+
+def _read_first_line(raw_path: Path, source: Source) -> str | None:
     if not raw_path.is_file():
         return None
     with raw_path.open("rb") as file:
@@ -75,9 +86,7 @@ def read_header(raw_path: Path, source: Source) -> tuple[str, ...] | None:
     if start.startswith(_PARQUET):
         return None
     text = start.decode(source.text.encoding, errors="replace").lstrip("\ufeff")
-    line = text.splitlines()[0] if text else ""
-    fields = split_line(line, find_delimiter(source, (line,)))
-    return tuple(fields) if fields else None
+    return text.splitlines()[0] if text else ""
 
 
 def find_delimiter(source: Source, header: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from tasks.contracts import Contract
 from tasks.crash import crash_point
 from tasks.errors import ConfigurationError, HoldfastError, InternalError
 from tasks.handles import RawBatch, StagedBatch
-from tasks.intake.deliveries import check_name, is_whole_file
+from tasks.intake.deliveries import REPLAYED, check_name, is_whole_file
 from tasks.intake.diagnosis import explain_column, explain_mapped, refuse_ambiguous_numbers
 from tasks.intake.disk import aside, disk_failures, private_directory, settle
 from tasks.intake.inspection import inspect_parquet
@@ -31,6 +31,7 @@ from tasks.intake.mapping import (
     received_at,
     zone_expressions,
 )
+from tasks.intake.masking import read_delimiter
 from tasks.intake.raw import verify_raw
 from tasks.intake.rejection import BatchRejected
 from tasks.settings import Settings
@@ -68,7 +69,7 @@ def stage(raw: RawBatch, source: Source, contract: Contract, settings: Settings)
             rows, notes = reading.read_parquet(written)
         else:
             text = _text_settings(source)
-            delimiter = _delimiter(raw, text)
+            delimiter = _delimiter(raw, source, text)
             with disk_failures(f"writing {lines_path.name}"):
                 lines = write_lines(
                     raw.raw_path,
@@ -101,9 +102,12 @@ def _text_settings(source: Source) -> TextSettings:
     )
 
 
-def _delimiter(raw: RawBatch, text: TextSettings) -> str:
+def _delimiter(raw: RawBatch, source: Source, text: TextSettings) -> str:
     if text.delimiter is not None:
         return text.delimiter
+    if raw.delivery.location == REPLAYED:
+        # Its name is gone; its header says which of the two it was written with.
+        return read_delimiter(raw.raw_path, source)
     return "\t" if raw.delivery.location.removesuffix(".gz").endswith(".tsv") else ","
 
 

@@ -29,6 +29,7 @@ from tasks.incidents.queue import (
     read_incident,
     settle_incidents,
 )
+from tasks.intake.deliveries import REPLAYED
 from tasks.intake.disk import aside, demand_space, disk_failures, private_directory, settle
 from tasks.intake.ledger import find_asked, ledger_time, read_batch, read_batches, record_state
 from tasks.intake.raw import hash_file, raw_path, verify_raw
@@ -36,8 +37,6 @@ from tasks.intake.rejection import BatchRejected
 from tasks.settings import Settings
 from tasks.warehouse import Lake
 
-# Where the bytes of a replay come from, for the ledger.
-REPLAYED = "replayed by hand"
 _COPY_BYTES = 1 << 20
 
 

@@ -25,8 +25,8 @@ from tasks.errors import DataRejected
 from tasks.handles import Batch, StagedBatch, Verdict
 from tasks.incidents.decisions import make_decision
 from tasks.intake import steps
+from tasks.intake.deliveries import REPLAYED
 from tasks.intake.rejection import BatchRejected
-from tasks.intake.replay import REPLAYED
 from tasks.settings import PROJECT, Settings
 from tasks.visibility import table_fingerprint
 from tasks.warehouse import Lake, close_lakes, open_lake, scratch
