@@ -18,15 +18,18 @@ from tasks.errors import DataRejected
 from tasks.incidents.queue import list_incidents
 from tasks.intake.ledger import show_quarantine
 from tasks.intake.tables import cut_parts
+from tasks.registry.champion import promote
 from tasks.settings import CONF, HOME_VARIABLE, Settings, load_settings
 from tasks.visibility import table_fingerprint
 from tasks.warehouse import open_lake
+from tests.registry.models import make_rule
+from tests.registry.promotions import keep_unregistered, say
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
 
 # Enough months for the comparison with the past, then the one that goes wrong, then one more.
-MONTHS = ("2010-02", "2010-03", "2010-04", "2010-05", "2010-06", "2010-07")
-BAD = "2010-06"
+MONTHS = ("2010-02", "2010-03", "2010-04", "2010-05", "2010-06")
+BAD = "2010-05"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +110,23 @@ def test_a_month_in_pence_is_stopped_shown_with_its_cost_and_replayed_as_if_righ
     assert "looks like cents" in item.cause.headline
     assert shown["quarantined_rows"] == shown["received_rows"] > 30_000
 
-    # What it would cost to let it in: no champion yet, so rows and features, tried on a branch.
+    # What it would cost to let it in, by whoever serves, tried on a branch.
+    with open_lake(shop.settings) as lake:
+        rule = make_rule(tmp_path / "rule", names=("recency_days",))
+        promote(lake, keep_unregistered(lake, rule, 1), say("serve_rule"), None)
     before = shop.fingerprint()
-    cost = preview(shop.settings, f"orders/{BAD}", let_in=True).as_dictionary()
-    assert cost["refused"] in ("", None)
+    cost = preview(shop.settings, f"orders/{BAD}", lift_stops=True)
+    assert cost.possible
+    assert cost.scores is not None
+    assert cost.scores.at_risk_after_amount > 5 * cost.scores.at_risk_before_amount
+    assert cost.accepted_rows + cost.quarantined_rows == shown["received_rows"]
     assert shop.fingerprint() == before
 
     outcome = decide.fn(
         shop.path, Choice(item.name, "replay", "ann", file=months / f"{BAD}.csv.gz")
     )
     assert outcome.incident.resolution == "replayed"
+    ingest.fn(shop.path, "test")
 
     right = write_shop("right_shop", months, tmp_path, patched_home)
     ingest.fn(right.path, "test")
