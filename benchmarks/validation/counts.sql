@@ -42,9 +42,15 @@ select
     count(*) - count(category) as category_null,
     count(*) - count(channel) as channel_null,
     count(*) - count(discount_amount) as discount_amount_null,
-    count(*) filter (where category not in ({categories})) as category_new,
-    count(*) filter (where channel not in ('store', 'web', 'app')) as channel_new,
-    count(*) filter (where currency not in ('GBP', 'gbp')) as currency_new,
+    (
+        select count(*) from read_parquet('{file}') where category not in ({categories})
+    ) as category_new,
+    (
+        select count(*) from read_parquet('{file}') where channel not in ('store', 'web', 'app')
+    ) as channel_new,
+    (
+        select count(*) from read_parquet('{file}') where currency not in ('GBP', 'gbp')
+    ) as currency_new,
     count(distinct currency) as currencies,
     max(ordered_at) as newest_at
 from read_parquet('{file}')
