@@ -181,8 +181,8 @@ class Phrases:
                     rule,
                     gxe.ExpectColumnValuesToBeBetween(
                         column=column,
-                        min_value=_plain(bound.get("minimum")),
-                        max_value=_plain(bound.get("maximum")),
+                        min_value=bound.get("minimum"),
+                        max_value=bound.get("maximum"),
                     ),
                 )
 
@@ -289,8 +289,3 @@ class Phrases:
                 rule,
                 ExpectRowsToBeDistinct(columns=list(columns), unless_null=list(unless_null)),
             )
-
-
-def _plain(number: float | None) -> float | None:
-    """A whole number as one: against a float, DuckDB turns every decimal of a column into one."""
-    return int(number) if number is not None and number == int(number) else number

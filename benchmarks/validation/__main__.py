@@ -61,9 +61,7 @@ def _plain(file: Path, folder: Path, repeated: str) -> dict[str, Any]:
         "categories": ", ".join(literal(f"category {number}") for number in range(24)),
     }
     names["repeated"] = Connection.text(SQL / repeated, names=names)
-    text = Connection.text(
-        SQL / "counts.sql", names={"repeated": names.pop("repeated"), **names}
-    )
+    text = Connection.text(SQL / "counts.sql", names={"repeated": names.pop("repeated"), **names})
     with scratch(memory_limit_mb=MEMORY_MB, threads=2, temporary=folder / "spill") as connection:
         return _measured(lambda: {"counts": _counts(connection.one(text))})
 
