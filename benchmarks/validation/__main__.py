@@ -3,12 +3,15 @@
     python -m benchmarks.validation [--lines 10_000_000] [--folder DIR] [--repeats 3]
         [--pandera PYTHON] [--no-peers]
 
-The batch is a staged Parquet file of order lines in which every rule is broken by one line in 2,000.
-Participants take turns, each run is a process of its own with two threads, and what is printed are
-medians. Everybody's counts must be the planted ones, or the benchmark ends with an error. The plain
-SQL says how many lines break which rule; ours also says which lines they are, writes them down,
-measures the batch's figures, and has Great Expectations count everything a second time. pandera and
-Polars are not among our dependencies: `--pandera` names an interpreter that has them.
+The batch is a staged Parquet file of order lines in which every rule is broken by one line in
+2,000. Participants take turns, each run is a process of its own with two threads, and medians are
+printed. Everybody's counts must be the planted ones, or the benchmark ends with an error.
+
+The plain SQL says how many lines break which rule, by a plain grouping of all columns and, as a
+second text, by comparing only lines whose hash occurs twice. Ours also says which lines they are,
+writes them down with their raw line, measures the batch's figures, and has Great Expectations count
+everything a second time. pandera and Polars are not among our dependencies: `--pandera` names an
+interpreter that has them.
 """
 
 from __future__ import annotations
