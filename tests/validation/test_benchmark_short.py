@@ -44,7 +44,11 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_both_sides_count_what_was_planted(lines: Path, tmp_path: Path) -> None:
-    settings, history, staged = benchmark_settings(tmp_path), past(lines), staged_batch(lines, LINES)
+    staged, settings, history = (
+        staged_batch(lines, LINES),
+        benchmark_settings(tmp_path),
+        past(lines),
+    )
     validate(staged, history, settings, now=NOW)  # the first imports Great Expectations
     ours: list[float] = []
     with cpu_seconds(ours):
@@ -69,5 +73,5 @@ def test_each_planted_line_is_set_aside_by_its_rule(lines: Path, tmp_path: Path)
     counts = planted_rows(LINES)
     del counts["price_not_zero"]  # it warns: gifts are real
     assert {rule: len(numbers) for rule, numbers in by_rule.items()} == counts
-    # The line at place 40 repeats the one at place 25 (row numbers begin at 2), and the first stays.
+    # The line at place 40 repeats the one at place 25; row numbers begin at 2, and the first stays.
     assert all((number - 2) % 2000 == 40 for number in by_rule["row_repeated"])
