@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,56 +17,51 @@ from benchmarks.validation.planted import (
     staged_batch,
     write_lines,
 )
+from tasks.handles import Verdict
+from tasks.validation.engine import build_suite
 from tasks.validation.judging import validate
 from tests.validation.drawing import rejected
 
 pytestmark = pytest.mark.sql
 
 LINES = 200_000
-# The ratio is below 4 for ten million lines; of so few, what a validation costs at any size is most
-# of it, and the bound is against work that grows with the rows.
-MOST_SECONDS_OVER_PLAIN = 4.0
+# Of so few lines, what a validation costs at any size is most of it. The bound is against work that
+# begins to grow with the rows; the benchmark itself is for the ratio.
+MOST_TIMES_PLAIN, MOST_SECONDS = 3.0, 5.0
 
 
-@contextmanager
-def cpu_seconds(into: list[float]) -> Iterator[None]:
-    started = time.process_time()
-    yield
-    into.append(time.process_time() - started)
+@dataclass(frozen=True, slots=True)
+class Judged:
+    file: Path
+    verdict: Verdict
+    cpu_seconds: float
 
 
 @pytest.fixture(scope="module")
-def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("planted") / "lines.parquet"
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    folder = tmp_path_factory.mktemp("planted")
+    file = folder / "lines.parquet"
     write_lines(file, LINES)
-    return file
+    settings, history = benchmark_settings(folder), past(file)
+    build_suite("orders", {})  # the first imports Great Expectations
+    started = time.process_time()
+    verdict = validate(staged_batch(file, LINES), history, settings, now=NOW)
+    return Judged(file, verdict, time.process_time() - started)
 
 
-def test_both_sides_count_what_was_planted(lines: Path, tmp_path: Path) -> None:
-    staged, settings, history = (
-        staged_batch(lines, LINES),
-        benchmark_settings(tmp_path),
-        past(lines),
-    )
-    validate(staged, history, settings, now=NOW)  # the first imports Great Expectations
-    ours: list[float] = []
-    with cpu_seconds(ours):
-        verdict = validate(staged, history, settings, now=NOW)
-    found = {r.rule: r.failed_rows for r in verdict.results if r.rule in planted_rows(LINES)}
-    assert found == planted_rows(LINES)
-    assert verdict.outcome == "accepted"
-    assert len(verdict.results) > 20
-    plain = plain_by_hash(lines, tmp_path, LINES)
-    assert plain["counts"] == found
-    assert ours[0] < 3 * plain["cpu_seconds"] + MOST_SECONDS_OVER_PLAIN
+def test_both_sides_count_what_was_planted(judged: Judged, tmp_path: Path) -> None:
+    planted = planted_rows(LINES)
+    found = {r.rule: r.failed_rows for r in judged.verdict.results if r.rule in planted}
+    assert found == planted
+    assert judged.verdict.outcome == "accepted"
+    plain = plain_by_hash(judged.file, tmp_path, LINES)
+    assert plain["counts"] == planted
+    assert judged.cpu_seconds < MOST_TIMES_PLAIN * plain["cpu_seconds"] + MOST_SECONDS
 
 
-def test_each_planted_line_is_set_aside_by_its_rule(lines: Path, tmp_path: Path) -> None:
-    verdict = validate(
-        staged_batch(lines, LINES), past(lines), benchmark_settings(tmp_path), now=NOW
-    )
+def test_each_planted_line_is_set_aside_by_its_rule(judged: Judged) -> None:
     by_rule: dict[str, list[int]] = {}
-    for row_number, rules in rejected(verdict).items():
+    for row_number, rules in rejected(judged.verdict).items():
         assert len(rules) == 1
         by_rule.setdefault(rules[0], []).append(row_number)
     counts = planted_rows(LINES)
