@@ -213,17 +213,21 @@ def main() -> None:
 
 
 def _compare(commands: dict[str, list[str]], lines: int, repeats: int) -> None:
+    """Run the commands in turns, peers once at the end, and print a row each."""
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
+
+    def run(name: str, turn: str) -> None:
+        print(f"{turn}: {name}", file=sys.stderr, flush=True)
+        found = _child(commands[name])
+        if "error" not in found:
+            _check(name, found, lines)
+        runs[name].append(found)
+
+    own = [name for name in commands if name not in _PEERS]
     for turn in range(repeats):
-        for name, command in commands.items():
-            if turn and name in _PEERS:
-                continue
-            print(f"turn {turn + 1} of {repeats}: {name}", file=sys.stderr, flush=True)
-            found = _child(command)
-            if "error" not in found:
-                _check(name, found, lines)
-            runs[name].append(found)
-    whole = [run for run in runs["ours, whole"] if "error" not in run]
+        for name in own:
+            run(name, f"turn {turn + 1} of {repeats}")
+    whole = [found for found in runs["ours, whole"] if "error" not in found]
     print(
         f"{lines:,} lines, {len(planted_rows(1))} rules of lines, medians of {repeats}, peers once"
     )
@@ -231,11 +235,13 @@ def _compare(commands: dict[str, list[str]], lines: int, repeats: int) -> None:
         print(f"{whole[0]['checks']} checks in all; the batch is {whole[0]['outcome']}")
     print(f"{'':34} {'CPU':>10} {'ratio':>8} {'wall':>10} {'ratio':>8} {'peak':>11}")
     base: dict[str, float] = {}
-    for name, found in runs.items():
-        row = _print_row(name, found, base)
+    for name in commands:
+        if name in _PEERS:
+            run(name, "peer")
+        row = _print_row(name, runs[name], base)
         base = base or row
     if whole:
-        importing = median(float(run["import_seconds"]) for run in whole)
+        importing = median(float(found["import_seconds"]) for found in whole)
         print(f"importing Great Expectations, once a process, is apart: {importing:.1f} s")
 
 
