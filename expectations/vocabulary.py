@@ -13,11 +13,12 @@ from typing import Any
 
 import great_expectations.expectations as gxe
 from great_expectations import ExpectationSuite
-from great_expectations.expectations.row_conditions import Column
 
 from expectations.conditions import (
     ExpectColumnConditionToHold,
+    ExpectColumnValuesToBeKnown,
     ExpectColumnValuesToBePresent,
+    ExpectPositiveQuantilesToBeBetween,
     ExpectRowsToBeDistinct,
 )
 
@@ -101,25 +102,17 @@ class Phrases:
         for key, column, bound in self._columns_of("shift"):
             self._add(
                 key,
-                gxe.ExpectColumnQuantileValuesToBeBetween(
-                    column=column,
-                    quantile_ranges={
-                        "quantiles": list(QUANTILES),
-                        "value_ranges": [list(pair) for pair in bound["ranges"]],
-                    },
-                    row_condition=Column(column) > 0,
+                ExpectPositiveQuantilesToBeBetween(
+                    column=column, levels=QUANTILES, ranges=tuple(map(tuple, bound["ranges"]))
                 ),
             )
         for key, column, bound in self._columns_of("median"):
             self._add(
                 key,
-                gxe.ExpectColumnQuantileValuesToBeBetween(
+                ExpectPositiveQuantilesToBeBetween(
                     column=column,
-                    quantile_ranges={
-                        "quantiles": [0.5],
-                        "value_ranges": [[bound.get("minimum"), bound.get("maximum")]],
-                    },
-                    row_condition=Column(column) > 0,
+                    levels=(0.5,),
+                    ranges=((bound.get("minimum"), bound.get("maximum")),),
                 ),
             )
 
@@ -128,9 +121,9 @@ class Phrases:
         for key, column, bound in self._columns_of("new_category"):
             self._add(
                 key,
-                gxe.ExpectColumnValuesToBeInSet(
+                ExpectColumnValuesToBeKnown(
                     column=column,
-                    value_set=list(bound["known"]),
+                    known=tuple(bound["known"]),
                     mostly=max(0.0, 1.0 - bound["maximum"]),
                 ),
             )

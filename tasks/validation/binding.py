@@ -47,9 +47,16 @@ def bind_values(
                 values[f"{rule.name}_missing"] = missing_pattern(own.refused)
             elif parameter == "allowed":
                 values[name] = list(own.allowed) if own.allowed else None
+            elif parameter in ("minimum", "maximum"):
+                values[name] = _plain(getattr(own, parameter))
             else:
                 values[name] = getattr(own, parameter)
     return values
+
+
+def _plain(number: float | None) -> float | None:
+    """A whole number as one: against a float, DuckDB turns every decimal of a column into one."""
+    return int(number) if number is not None and number.is_integer() else number
 
 
 def batch_clock(figures: Figures, chosen: ValidationSettings, latest: datetime) -> datetime:

@@ -139,7 +139,7 @@ def _currency() -> RowRule:
         "currency",
         "the currency is not one of this source",
         "case when $currency_allowed_allowed::varchar[] is null"
-        " then not regexp_matches(currency, '^[A-Z][A-Z][A-Z]$')"
+        " then not regexp_full_match(currency, '[A-Z][A-Z][A-Z]')"
         " else not list_contains($currency_allowed_allowed::varchar[], currency) end",
         parameters=("allowed",),
     )

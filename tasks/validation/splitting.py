@@ -52,35 +52,41 @@ def split_rows(
     """
     if len(rules) > _MOST_RULES:
         raise InternalError(f"{len(rules)} rules on one table; {_MOST_RULES} fit in one scan.")
-    if published_before is not None:
-        connection.load_arrow("published_before", published_before)
-    # The joined relations have one column, `row_number`, which no rule names: names stay clear.
-    joins, bits = [], []
+    # A temporary table of `published_before` has one column, `row_number`, which no rule names:
+    # names stay clear.
+    bits, contents, join = [], [], ""
     for place, (rule, _) in enumerate(rules):
-        condition = rule.broken
-        if not condition:
-            # Each such rule has a small relation of row numbers, joined once.
-            relation = f"others_{place}"
-            if rule.name == PUBLISHED_BEFORE:
-                if published_before is None:
-                    continue
-                source = "published_before"
-            else:
-                _find_repeated(connection, staged, rule, relation)
-                source = relation
-            joins.append(
-                f"left join {source} as other_{place}"
-                f" on staged.row_number = other_{place}.row_number"
-            )
-            condition = f"other_{place}.row_number is not null"
-        bits.append(f"case when ({condition}) then {1 << place} else 0 end")
+        if rule.distinct:
+            contents.append(f"{_content(rule)} as content_{place}")
+        elif rule.name == PUBLISHED_BEFORE:
+            if published_before is not None:
+                connection.load_arrow("published_before", published_before)
+                join = (
+                    "left join published_before as published"
+                    " on staged.row_number = published.row_number"
+                )
+                bits.append(
+                    f"case when published.row_number is not null then {1 << place} else 0 end"
+                )
+        else:
+            bits.append(f"case when ({rule.broken}) then {1 << place} else 0 end")
     mask = " + ".join(bits) or "0"
     connection.execute(
-        "create or replace temp table broken as"
-        f" select row_number, rules from (select staged.row_number, ({mask})::bigint as rules"
-        f" from read_parquet($staged) as staged {' '.join(joins)}) where rules <> 0",
+        "create or replace temp table looked as"
+        f" select {', '.join(['staged.row_number', f'({mask})::bigint as rules', *contents])}"
+        f" from read_parquet($staged) as staged {join}",
         {**values, "staged": staged},
     )
+    found = ["select row_number, rules from looked where rules <> 0"]
+    for place, (rule, _) in enumerate(rules):
+        if rule.distinct and _find_repeated(connection, staged, rule, place):
+            found.append(f"select row_number, {1 << place} as rules from repeated_{place}")
+    connection.execute(
+        "create or replace temp table broken as"
+        " select row_number, sum(rules)::bigint as rules"
+        f" from ({' union all '.join(found)}) group by row_number"
+    )
+    connection.execute("drop table looked")
     groups = connection.rows("select rules, count(*) as members from broken group by rules")
     broken_rows = {
         rule.name: sum(int(g["members"]) for g in groups if int(g["rules"]) >> place & 1)
@@ -148,32 +154,41 @@ def write_rejects(
     return path
 
 
-def _find_repeated(connection: Connection, staged: str, rule: RowRule, relation: str) -> None:
-    """Rows but the first (by row number) of each group, in the temporary table `relation`.
+def _content(rule: RowRule) -> str:
+    """SQL of a row's hash in the columns of the rule, NULL for a row that it does not look at."""
+    content = f"hash({', '.join(quote(name) for name in rule.distinct)})"
+    if not rule.unless_null:
+        return content
+    present = " and ".join(f"{quote(name)} is not null" for name in rule.unless_null)
+    return f"case when {present} then {content} end"
+
+
+def _find_repeated(connection: Connection, staged: str, rule: RowRule, place: int) -> bool:
+    """Rows but the first (by row number) of each group, in the temporary table `repeated_<place>`.
 
     Equal rows have equal hashes, so only rows whose hash occurs twice need the exact comparison:
-    a window over everything costs several times more.
+    a window over everything costs several times more. False where there are none.
     """
+    content = f"content_{place}"
+    connection.execute(
+        f"create or replace temp table several as select {content} from looked"
+        f" where {content} is not null group by {content} having count(*) > 1"
+    )
+    if connection.scalar("select count(*) = 0 from several"):
+        return False
     columns = ", ".join(quote(name) for name in rule.distinct)
-    present = " and ".join(f"{quote(name)} is not null" for name in rule.unless_null) or "true"
     connection.execute(
-        f"create or replace temp table {relation}_hashes as"
-        f" select hash({columns}) as content from read_parquet($staged) where {present}"
-        " group by content having count(*) > 1",
+        f"create or replace temp table candidates as select row_number from looked"
+        f" where {content} in (select {content} from several)"
+    )
+    connection.execute(
+        f"create or replace temp table repeated_{place} as"
+        f" select row_number from read_parquet($staged)"
+        " where row_number in (select row_number from candidates)"
+        f" qualify row_number() over (partition by {columns} order by row_number) > 1",
         {"staged": staged},
     )
-    if connection.scalar(f"select count(*) = 0 from {relation}_hashes"):
-        connection.execute(f"create or replace temp table {relation} (row_number bigint)")
-        return
-    connection.execute(
-        f"create or replace temp table {relation} as"
-        " with candidates as ("
-        f"  select * from read_parquet($staged) where {present}"
-        f"  and hash({columns}) in (select content from {relation}_hashes))"
-        " select row_number from candidates qualify row_number()"
-        f" over (partition by {columns} order by candidates.row_number) > 1",
-        {"staged": staged},
-    )
+    return True
 
 
 def _quarantine_mask(rules: Sequence[tuple[RowRule, RowRuleSettings]]) -> int:

@@ -75,6 +75,16 @@ def test_a_verdict_on_the_whole_batch_that_differs(tmp_path: Path, settings: Set
         validate(fill(tmp_path, "orders", 60), NoHistory(), settings, now=NOW, suite_of=sabotaged)
 
 
+def test_a_quantile_that_is_hardly_out_of_its_range(tmp_path: Path, with_rules: WithRules) -> None:
+    # Great Expectations' own comparison lets a ten-thousandth pass, and would contradict us.
+    settings = with_rules(batch={"median": {"columns": {"net_amount": {"stop_above": 9.9995}}}})
+    verdict = validate(
+        fill(tmp_path, "orders", 60, net_amount="10"), NoHistory(), settings, now=NOW
+    )
+    assert verdict.outcome == "stopped"
+    assert [r.rule for r in verdict.results if not r.passed] == ["median"]
+
+
 def test_rows_that_are_not_those_delivered(tmp_path: Path, settings: Settings) -> None:
     staged = replace(fill(tmp_path, "orders", 60), received_rows=61)
     with pytest.raises(InternalError, match="holds 60 rows, its delivery 61"):
