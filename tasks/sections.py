@@ -110,6 +110,14 @@ class BatchRuleSettings(Limits):
     """What one rule about a whole batch allows. Its figure and unit stand beside it in `conf/`."""
 
     enabled: bool = Field(True, description="Whether the rule is looked at.")
+    compare: Literal["calendar", "trailing"] = Field(
+        "calendar",
+        description=(
+            "Rule `volume`: 'calendar' compares a day with earlier days of its weekday, and any"
+            " batch with its season of the year before, as far as history has them; 'trailing'"
+            " with the trailing batches alone."
+        ),
+    )
     columns: dict[str, Limits] = Field(
         default_factory=dict,
         description="Limits of single columns; a null there is taken from the rule's own.",
