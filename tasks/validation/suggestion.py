@@ -6,9 +6,10 @@ batch, in order, each beside the batches before it. A bound is the widest of thr
 - a fence: one and a half (warn) or three (stop) interquartile ranges beyond the quartiles, Tukey's
   inner and outer fence (Exploratory Data Analysis, 1977, 2C). It needs no bell curve, and the
   quartiles do not move with a few strange batches.
-- the most extreme batch with room: half as far again from the median (warn), or twice as far
-  (stop). Of n batches, the next is beyond all of them once in n + 1 times, so that the extreme
-  itself as a bound would alarm on business as usual.
+- the most extreme batch with room. Of n batches, the next is beyond all of them once in n + 1
+  times: of twelve, the extreme itself would alarm on business as usual, of five hundred hardly.
+  So twelve get half the way from the median again (warn) or all of it (stop), and more batches
+  less, by the square root of their number.
 - a floor, in the rule's own unit: a history that never varied says little of next year.
 
 Ratios and amounts are compared by their logarithms, so that half and double are equally far.
@@ -27,7 +28,7 @@ from tasks.settings import Settings
 from tasks.validation.batch_checks import list_checks
 from tasks.validation.checks import describe_limits, limits_of, percent, shorten
 from tasks.validation.past import PastBatch, rebuild, surround
-from tasks.validation.rules import active_batch, active_rows, table_rules
+from tasks.validation.rules import CATALOGUE, active_batch, active_rows, table_rules
 
 # Fewer figures have no quartiles worth the name: a year of months is the least.
 MINIMUM_FIGURES = 12
@@ -36,7 +37,7 @@ _FENCE = {"warn": 1.5, "stop": 3.0}
 _ROOM = {"warn": 0.5, "stop": 1.0}
 # Wide enough to look at every figure and to judge none.
 _OPEN = 1e15
-_OPEN_RATIO = 1e12
+_OPEN_BY_RULE = {"shift": 1e12, "freshness": 100_000.0}
 _DIGITS = 2
 ROW_SHARE = "stop_above_share"
 QUARANTINED = "quarantined_share"
@@ -64,7 +65,7 @@ class _Form:
 _FORMS: Mapping[str, _Form] = {
     "volume": _Form((1.5, 3.0), ratio=True, below=True),
     "time_span": _Form((2.0, 4.0), ratio=True, below=False),
-    "freshness": _Form((7.0, 30.0)),
+    "freshness": _Form((7.0, 30.0), most=36_500.0),
     "null_share": _Form((0.02, 0.10), by_column=True, most=1.0),
     "null_jump": _Form((0.05, 0.20), by_column=True, most=1.0),
     "shift": _Form((1.5, 3.0), ratio=True, by_column=True),
@@ -146,7 +147,7 @@ def observe(past: Sequence[PastBatch], settings: Settings) -> list[Observation]:
 
 def _opened(name: str, rule: BatchRuleSettings, measured: Iterable[str]) -> BatchRuleSettings:
     """The rule with limits that no figure reaches, so that every figure is seen."""
-    limit = _OPEN_RATIO if name == "shift" else _OPEN
+    limit = _OPEN_BY_RULE.get(name, _OPEN)
     columns = {column: Limits(warn_above=limit) for column in rule.columns}
     if name == "median":
         columns |= {column: Limits(warn_above=limit) for column in measured}
@@ -246,7 +247,8 @@ def _beyond(values: Sequence[float], level: str) -> float:
     lower, centre, upper = quantiles(values, n=4, method="inclusive")
     highest = max(values)
     fence = upper + _FENCE[level] * (upper - lower)
-    return max(fence, highest + _ROOM[level] * (highest - centre))
+    room = _ROOM[level] * math.sqrt(MINIMUM_FIGURES / len(values))
+    return max(fence, highest + room * (highest - centre))
 
 
 def _to_scale(value: float, form: _Form) -> float:
@@ -269,6 +271,16 @@ def _round(value: float, *, up: bool) -> float:
     if abs(whole - near) > 1e-9 * abs(whole):
         near = math.ceil(whole) if up else math.floor(whole)
     return float(f"{near * step:.{_DIGITS + 4}g}")
+
+
+def learn_bounds(past: Mapping[str, Sequence[PastBatch]], settings: Settings) -> list[Bound]:
+    """Bounds of all given sources, by table: limits belong to a table, whoever delivers to it."""
+    bounds = [
+        bound
+        for batches in past.values()
+        for bound in suggest_bounds(batches, observe(batches, settings), settings.validation)
+    ]
+    return join(sorted(bounds, key=lambda bound: list(CATALOGUE).index(bound.table)))
 
 
 def join(bounds: Iterable[Bound]) -> list[Bound]:
