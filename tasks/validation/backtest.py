@@ -18,7 +18,7 @@ from tasks.settings import Settings
 from tasks.validation.batch_checks import list_checks
 from tasks.validation.checks import decide, limits_of, percent, row_rule_stops
 from tasks.validation.past import PastBatch, rebuild, surround
-from tasks.validation.rules import active_batch, active_rows, table_rules
+from tasks.validation.rules import active_batch, active_rows, check_settings, table_rules
 from tasks.validation.statistics import Figures
 from tasks.validation.suggestion import (
     QUARANTINED,
@@ -94,7 +94,10 @@ def backtest(
     """The last `batches` of one source, under the bounds in force and under proposed ones.
 
     `given` are settings with bounds to try; without them bounds are learnt along the way.
+    Raises ConfigurationError (78) where `conf/` and the catalogue of rules differ.
     """
+    for tried in (settings, given or settings):
+        check_settings(tried.validation)
     first = max(0, len(past) - batches)
     observations = observe(past, settings) if given is None else []
     fits: dict[int, Settings] = {}
@@ -213,15 +216,11 @@ def plant(
         yield "unit a hundredfold", replace(figures, quantiles={**figures.quantiles, **values})
     yield "a tenth of the rows", _thin(figures, _TENTH)
     columns = [
-        name for name in CONTRACTS[table].names if figures.null_share(name) <= 1.0 - _JUMP_SHARE
+        name for name in CONTRACTS[table].names if figures.null_share(name) < 1.0 - _JUMP_SHARE
     ]
     if columns:
         column = columns[place % len(columns)]
-        more = figures.null_counts[column] + round(_JUMP_SHARE * figures.rows)
-        yield (
-            "30 points more missing",
-            replace(figures, null_counts={**figures.null_counts, column: more}),
-        )
+        yield "30 points more missing", _blank(figures, column, _JUMP_SHARE)
     money = figures.counts.get("currency", {})
     if money:
         other = next(code for code in _OTHER_CURRENCIES if code not in money)
@@ -231,17 +230,28 @@ def plant(
 
 def _thin(figures: Figures, share: float) -> Figures:
     """A batch of which only a share of the rows came."""
-
-    def fewer(counts: Mapping[str, int]) -> dict[str, int]:
-        return {name: round(count * share) for name, count in counts.items()}
-
     return replace(
         figures,
         rows=max(1, round(figures.rows * share)),
-        null_counts=fewer(figures.null_counts),
-        positive_counts=fewer(figures.positive_counts),
-        counts={name: fewer(counts) for name, counts in figures.counts.items()},
+        null_counts={name: round(n * share) for name, n in figures.null_counts.items()},
+        positive_counts={name: round(n * share) for name, n in figures.positive_counts.items()},
+        counts={name: _fewer(counts, share) for name, counts in figures.counts.items()},
     )
+
+
+def _blank(figures: Figures, column: str, share: float) -> Figures:
+    """A batch in which a column is missing in so much more of the rows, whatever stood there."""
+    present = figures.rows - figures.null_counts[column]
+    blanked = round(share * figures.rows)
+    counts = dict(figures.counts)
+    if column in counts:
+        counts[column] = _fewer(counts[column], 1 - blanked / present)
+    more = figures.null_counts[column] + blanked
+    return replace(figures, null_counts={**figures.null_counts, column: more}, counts=counts)
+
+
+def _fewer(counts: Mapping[str, int], share: float) -> dict[str, int]:
+    return {name: members for name, count in counts.items() if (members := round(count * share))}
 
 
 def as_plain(replay: Replay) -> dict[str, Any]:

@@ -115,9 +115,11 @@ def rebuild(batch: PastBatch) -> Figures:
     for name in table_rules(batch.table).sorted_into:
         present = rows - null_counts[name]
         counts[name] = {
-            statistic.removeprefix(SHARE_PREFIX): round(share * present)
+            statistic.removeprefix(SHARE_PREFIX): members
             for (column, statistic), share in kept.items()
-            if column == name and statistic.startswith(SHARE_PREFIX)
+            if column == name
+            and statistic.startswith(SHARE_PREFIX)
+            and (members := round(share * present))
         }
     late, span, middle = batch.late_at, kept.get(("", "span_days")), kept.get(("", "middle_day"))
     times = middle_at = None

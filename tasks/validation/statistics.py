@@ -68,6 +68,8 @@ class Figures:
 
     def shares(self, column: str) -> dict[str, float]:
         present = self.rows - self.null_counts.get(column, 0)
+        if present <= 0:
+            return {}
         return {name: count / present for name, count in self.counts.get(column, {}).items()}
 
     def statistics(self, maximum_categories: int) -> tuple[Statistic, ...]:

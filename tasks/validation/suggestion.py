@@ -28,7 +28,7 @@ from tasks.settings import Settings
 from tasks.validation.batch_checks import list_checks
 from tasks.validation.checks import describe_limits, limits_of, percent, shorten
 from tasks.validation.past import PastBatch, rebuild, surround
-from tasks.validation.rules import CATALOGUE, active_batch, active_rows, table_rules
+from tasks.validation.rules import CATALOGUE, active_batch, active_rows, check_settings, table_rules
 
 # Fewer figures have no quartiles worth the name: a year of months is the least.
 MINIMUM_FIGURES = 12
@@ -274,7 +274,11 @@ def _round(value: float, *, up: bool) -> float:
 
 
 def learn_bounds(past: Mapping[str, Sequence[PastBatch]], settings: Settings) -> list[Bound]:
-    """Bounds of all given sources, by table: limits belong to a table, whoever delivers to it."""
+    """Bounds of all given sources, by table: limits belong to a table, whoever delivers to it.
+
+    Raises ConfigurationError (78) where `conf/` and the catalogue of rules differ.
+    """
+    check_settings(settings.validation)
     bounds = [
         bound
         for batches in past.values()
