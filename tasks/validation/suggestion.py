@@ -176,7 +176,8 @@ def suggest_bounds(
     chosen = validation.tables[table]
     for rule, settings in active_rows(table, chosen):
         values = figures.get((rule.name, ""), [])
-        if values and settings.severity != "stop":
+        # A rule that never stops a batch is meant so.
+        if values and settings.severity != "stop" and settings.stop_above_share < 1:
             bounds.append(_row_bound(table, rule.name, values, settings.stop_above_share))
     for name in table_rules(table).batch:
         for (rule_name, column), values in figures.items():
@@ -276,6 +277,7 @@ def _round(value: float, *, up: bool) -> float:
 def learn_bounds(past: Mapping[str, Sequence[PastBatch]], settings: Settings) -> list[Bound]:
     """Bounds of all given sources, by table: limits belong to a table, whoever delivers to it.
 
+    Those that are in force already are left out.
     Raises ConfigurationError (78) where `conf/` and the catalogue of rules differ.
     """
     check_settings(settings.validation)
@@ -284,7 +286,18 @@ def learn_bounds(past: Mapping[str, Sequence[PastBatch]], settings: Settings) ->
         for batches in past.values()
         for bound in suggest_bounds(batches, observe(batches, settings), settings.validation)
     ]
-    return join(sorted(bounds, key=lambda bound: list(CATALOGUE).index(bound.table)))
+    tables = list(CATALOGUE)
+    joined = join(sorted(bounds, key=lambda bound: tables.index(bound.table)))
+    # What is in force already is no proposal.
+    return [bound for bound in joined if bound.limits != _limits_in_force(bound, settings)]
+
+
+def _limits_in_force(bound: Bound, settings: Settings) -> dict[str, float | None]:
+    table = settings.validation.tables[bound.table]
+    if bound.about_rows:
+        return {ROW_SHARE: table.rows[bound.rule].stop_above_share}
+    found = limits_of(table.batch[bound.rule], bound.column)
+    return {name: getattr(found, name) for name in bound.limits} or {"": None}
 
 
 def join(bounds: Iterable[Bound]) -> list[Bound]:

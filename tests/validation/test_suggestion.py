@@ -84,8 +84,10 @@ def test_a_bound_has_room_beyond_the_most_extreme_day(chosen: Settings) -> None:
     assert volume["stop_below"] < volume["warn_below"] < 0.6
     assert 1.9 < volume["warn_above"] < volume["stop_above"]
     assert volume["stop_below"] > 0.1
-    # A currency gets no room: another one is another unit of money.
-    assert limits(bounds, "new_category", "currency") == {"warn_above": 0.0, "stop_above": 0.0}
+    # A currency gets no room, as in force: another one is another unit of money.
+    assert ("new_category", "currency") not in {(b.rule, b.column) for b in bounds}
+    # A price of zero is counted and never stops a batch: that stays.
+    assert "price_not_zero" not in {b.rule for b in bounds}
     # 19 to 24 never moved by half: a floor of half again and of threefold.
     assert limits(bounds, "shift", "net_amount") == {"warn_above": 1.5, "stop_above": 3.0}
     assert limits(bounds, "null_jump", "order_id") == {"warn_above": 0.05, "stop_above": 0.2}
@@ -109,7 +111,7 @@ def test_sources_that_share_a_table_get_the_widest_of_their_bounds(chosen: Setti
     ]
     alone = learn_bounds({"web": web}, chosen)
     both = learn_bounds({"web": web, "till": till}, chosen)
-    assert limits(alone, "customer_id_present") == {"stop_above_share": 0.05}
+    assert "customer_id_present" not in {b.rule for b in alone}  # 5 %, as in force
     assert limits(both, "customer_id_present") == {"stop_above_share": 0.6}
     # A source that is too young takes nothing away.
     young = join([*suggest_bounds(web, observe(web, chosen), chosen.validation), *alone])
@@ -157,7 +159,7 @@ def test_bounds_never_alarm_on_the_history_they_come_from_and_always_load(
     ]
     bounds = learn_bounds({"orders": past}, chosen)
     proposed = {(b.rule, b.column) for b in bounds if b.limits}
-    assert ("quarantined_share", "") in proposed
+    assert ("volume", "") in proposed
     path = tmp_path_factory.mktemp("learnt") / "shop.yaml"
     path.write_text(render(bounds, chosen), encoding="utf-8")
     loaded = load_settings(path, home=chosen.home)
