@@ -1,6 +1,6 @@
 """How often clean history alarms, day by day, and how many planted faults the bounds still catch.
 
-    python -m benchmarks.false_alarms                          all sets, three seeds: minutes
+    python -m benchmarks.false_alarms                          all sets, three seeds: ten minutes
     python -m benchmarks.false_alarms --sets completejourney   one of them
     python -m benchmarks.false_alarms --seeds 1 2 3 --customers 3000 --list
 

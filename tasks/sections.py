@@ -111,12 +111,7 @@ class BatchRuleSettings(Limits):
 
     enabled: bool = Field(True, description="Whether the rule is looked at.")
     compare: Literal["calendar", "trailing"] = Field(
-        "calendar",
-        description=(
-            "Rule `volume`: 'calendar' compares a day with earlier days of its weekday, and any"
-            " batch with its season of the year before, as far as history has them; 'trailing'"
-            " with the trailing batches alone."
-        ),
+        "calendar", description="Of `volume`: weekday and last year's season, or the last batches."
     )
     columns: dict[str, Limits] = Field(
         default_factory=dict,
