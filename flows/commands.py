@@ -9,6 +9,7 @@ import typer
 
 from flows.options import Json, chosen_deployment, open_settings, print_json
 from flows.quarantine import add_quarantine
+from flows.ruling import rules
 from tasks.errors import UsageError
 
 Supersede = Annotated[
@@ -171,4 +172,5 @@ def add_commands(app: typer.Typer) -> None:
     ):
         app.command(name)(command)
     add_quarantine(app)
+    app.add_typer(rules, name="rules")
     app.command("settings")(settings_reference)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from flows.nightly import Night
     from tasks.registry.admission import Admission
     from tasks.settings import Settings
+    from tasks.validation.backtest import Replay
 
+# Names of batches in a line; all of them are in the JSON.
+_NAMED_BATCHES = 5
 _FALLBACK_WIDTH = 120
 
 
@@ -199,6 +202,79 @@ def show_simulation(simulation: Simulation) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+def show_backtest(replays: Sequence[Replay], bounds_file: str) -> None:
+    """Source by source: what would have alarmed under either bounds, and planted faults caught."""
+    from tasks.validation.backtest import REFIT_BATCHES
+
+    console = _console()
+    if not replays:
+        console.print("No batch has been accepted: there is nothing to replay.")
+        return
+    for force, proposed in zip(replays[::2], replays[1::2], strict=True):
+        console.print(f"{force.source}: {force.batches} batches replayed", markup=False)
+        _show_alarms(console, force, proposed)
+        for replay in (force, proposed):
+            if replay.batches:
+                console.print(
+                    f"{replay.bounds}: {len(replay.stopped)} stopped"
+                    f" ({100 * len(replay.stopped) / replay.batches:.2f} in 100),"
+                    f" {len(replay.warned)} warned"
+                    f" ({100 * len(replay.warned) / replay.batches:.2f} in 100)",
+                    markup=False,
+                )
+        _show_catches(console, force, proposed)
+    console.print(
+        f"Proposed are the bounds of {bounds_file}. Where it was learnt from these batches, it"
+        " looks better than it is."
+        if bounds_file
+        else "Proposed bounds were learnt from the batches before each, anew every"
+        f" {REFIT_BATCHES}; those in force hold where history is too short.",
+        markup=False,
+    )
+    console.print(
+        "All these batches were accepted: an alarm is false unless one of them was wrong.",
+        markup=False,
+    )
+
+
+def _show_alarms(console: Console, force: Replay, proposed: Replay) -> None:
+    numbers = ("in force: stop", "warn", "proposed: stop", "warn ")
+    table = _table("rule", "column", *numbers, "batches", right=numbers, wrap=("batches",))
+    alarms = [*force.alarms, *proposed.alarms]
+    for rule, column in dict.fromkeys((a.rule, a.column) for a in alarms):
+        found = [
+            [a.batch_name for a in replay.alarms if (a.rule, a.column, a.level) == wanted]
+            for replay in (force, proposed)
+            for wanted in ((rule, column, "stop"), (rule, column, "warn"))
+        ]
+        names = list(dict.fromkeys(name for names in found for name in names))
+        shown = ", ".join(names[:_NAMED_BATCHES])
+        more = len(names) - _NAMED_BATCHES
+        table.add_row(
+            _cell(rule),
+            _cell(column),
+            *(str(len(batches)) for batches in found),
+            _cell(f"{shown} (+{more} more)" if more > 0 else shown),
+        )
+    if alarms:
+        console.print(table)
+
+
+def _show_catches(console: Console, force: Replay, proposed: Replay) -> None:
+    numbers = ("in force: stopped", "warned", "proposed: stopped", "warned ")
+    table = _table("planted fault", *numbers, right=numbers)
+    for fault in dict.fromkeys(c.fault for c in (*force.catches, *proposed.catches)):
+        cells = []
+        for replay in (force, proposed):
+            catch = next((c for c in replay.catches if c.fault == fault), None)
+            numbers_of = (catch.stopped, catch.warned) if catch is not None else ()
+            planted = catch.planted if catch is not None else 0
+            cells += [f"{number / planted:.1%}" for number in numbers_of] or ["", ""]
+        table.add_row(_cell(fault), *cells)
+    if force.catches or proposed.catches:
+        console.print(table)
 
 
 def show_settings(markdown: str) -> None:

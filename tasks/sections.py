@@ -110,6 +110,9 @@ class BatchRuleSettings(Limits):
     """What one rule about a whole batch allows. Its figure and unit stand beside it in `conf/`."""
 
     enabled: bool = Field(True, description="Whether the rule is looked at.")
+    compare: Literal["calendar", "trailing"] = Field(
+        "calendar", description="Of `volume`: weekday and last year's season, or the last batches."
+    )
     columns: dict[str, Limits] = Field(
         default_factory=dict,
         description="Limits of single columns; a null there is taken from the rule's own.",

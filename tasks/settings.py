@@ -85,9 +85,12 @@ def list_deployments() -> list[str]:
     return sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "prefect")
 
 
-def load_settings(deployment: str | Path, *, home: Path | None = None) -> Settings:
+def load_settings(
+    deployment: str | Path, *, home: Path | None = None, over: Path | None = None
+) -> Settings:
     """Settings of a deployment: a name in `conf/`, or the path of a deployment file anywhere.
 
+    `over` is a file of the same form that has the last word, for what is only tried.
     Raises UsageError (64) for a name that is not there, ConfigurationError (78) for a wrong file.
     """
     overlay_path = _find_overlay(deployment)
@@ -98,6 +101,11 @@ def load_settings(deployment: str | Path, *, home: Path | None = None) -> Settin
         merged[path.stem] = _read_yaml(path)
         origin[path.stem] = path
     merged = _merge(merged, overlay)
+    if over is not None:
+        if not over.is_file():
+            raise UsageError(f"There is no file {over}.")
+        tried = _read_yaml(over)
+        merged, overlay = _merge(merged, tried), _merge(overlay, tried)
     for section in Settings.model_fields:
         if section not in ("deployment", *NOT_SET):
             merged.setdefault(section, {})
@@ -110,7 +118,7 @@ def load_settings(deployment: str | Path, *, home: Path | None = None) -> Settin
         # JSON, because strict JSON lets text be a date, a path or a decimal, and nothing else.
         return Settings.model_validate_json(json.dumps(expanded, default=str))
     except ValidationError as error:
-        raise _explain(error, overlay, overlay_path, origin) from None
+        raise _explain(error, overlay, over or overlay_path, origin) from None
 
 
 def load_services(deployment: str | Path | None = None) -> ServicesSettings:

@@ -28,6 +28,7 @@ from tasks.validation.checks import (
 )
 from tasks.validation.rules import TableRules
 from tasks.validation.statistics import QUANTILES, SHARE_PREFIX
+from tasks.validation.volumes import Usual, expect_rows
 
 # Batches that cover this much more or less time are compared by their rows a day.
 _SAME_SPAN = 3.0
@@ -108,7 +109,6 @@ def _volume(_: TableRules, settings: BatchRuleSettings, around: Surroundings) ->
     if note := _no_history(around, len(past)):
         yield _skip("volume", "", limits, note, around)
         return
-    centre = median(past)
     spans = _past(around, "", "span_days")
     days = [
         batch.figures["", "rows"] / max(1.0, batch.figures.get(("", "active_days"), 1.0))
@@ -133,6 +133,12 @@ def _volume(_: TableRules, settings: BatchRuleSettings, around: Surroundings) ->
             checked_rows=figures.rows,
         )
         return
+    usual = None
+    if settings.compare == "calendar":
+        usual = expect_rows(figures, around.volumes, around.settings)
+    if usual is None:
+        usual = Usual(median(past), "the trailing median", "")
+    centre = usual.rows
     low, high = tightest(limits, "below"), tightest(limits, "above")
     minimum = math.ceil(widen_down(centre * low)) if low is not None else None
     maximum = math.floor(widen_up(centre * high)) if high is not None else None
@@ -142,7 +148,7 @@ def _volume(_: TableRules, settings: BatchRuleSettings, around: Surroundings) ->
         "",
         figure,
         limits,
-        f"{figure:.3g} times the trailing median ({figures.rows:,}; {centre:,.0f})",
+        f"{figure:.3g} times {usual.words} ({figures.rows:,}; {centre:,.0f}{usual.detail})",
         bound={"minimum": minimum, "maximum": maximum},
         checked_rows=figures.rows,
         fails=(minimum is not None and figures.rows < minimum)

@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from tasks.handles import StagedBatch
-from tasks.sections import BatchRuleSettings, Limits, ValidationSettings
-from tasks.validation.history import CustomersKnown, TrailingBatch
+from tasks.sections import BatchRuleSettings, Limits, RowRuleSettings, ValidationSettings
+from tasks.settings import Settings
+from tasks.validation.history import CustomersKnown, PastVolume, TrailingBatch
 from tasks.validation.statistics import Figures
 
 # A figure that equals its limit is within it, also where one side is a decimal and the other a
@@ -69,6 +70,26 @@ class Surroundings:
     customers: CustomersKnown | None
     mapped_columns: frozenset[str]
     settings: ValidationSettings
+    volumes: Sequence[PastVolume] = ()
+
+
+def filled_columns(settings: Settings, source: str) -> frozenset[str]:
+    """The columns that the source's mapping fills; none where the source is not in `conf/`."""
+    found = settings.intake.sources.get(source)
+    if found is None:
+        return frozenset()
+    return frozenset(name for name, text in found.map.items() if _says_something(text))
+
+
+def _says_something(expression: str) -> bool:
+    return not expression.strip().lower().removeprefix("cast(").startswith("null")
+
+
+def row_rule_stops(settings: RowRuleSettings, failed_rows: int, checked_rows: int) -> bool:
+    """Whether so many rows breaking a rule about rows stop their batch."""
+    if failed_rows == 0:
+        return False
+    return settings.severity == "stop" or failed_rows / checked_rows > settings.stop_above_share
 
 
 def decide(rule: str, column: str, figure: float, limits: Limits, **values: Any) -> Check:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 SQL = Path(__file__).parent / "sql"
 
+# Two years and a quarter of days: a season is compared with the same weeks of the year before.
+_VOLUMES = 820
+
 # Kinds of event that say nothing of a customer unless somebody has ordered or is on record.
 _KNOWN_BY = ("orders", "customers", "subscriptions")
 
@@ -30,6 +33,24 @@ class TrailingBatch:
 
     batch_number: int
     figures: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PastVolume:
+    """How large an accepted batch was, and where in the calendar it lies (days since 1970)."""
+
+    rows: int
+    span_days: float
+    middle_day: float
+
+
+def volume_of(figures: Mapping[tuple[str, str], float]) -> PastVolume | None:
+    """The size of a batch by the figures kept of it; None where its place is not known."""
+    rows, span = figures.get(("", "rows"), 0.0), figures.get(("", "span_days"))
+    middle = figures.get(("", "middle_day"))
+    if rows <= 0 or span is None or middle is None:
+        return None
+    return PastVolume(int(rows), span, middle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +66,10 @@ class History(Protocol):
 
     def trailing_batches(self, staged: StagedBatch, limit: int) -> Sequence[TrailingBatch]:
         """The newest accepted batches of the source, oldest first, at most `limit`."""
+        ...
+
+    def past_volumes(self, staged: StagedBatch) -> Sequence[PastVolume]:
+        """Sizes of the source's accepted batches, oldest first, for years back."""
         ...
 
     def published_before(self, staged: StagedBatch, columns: Sequence[str]) -> pa.Table | None:
@@ -67,6 +92,9 @@ class NoHistory:
     """Nothing was published yet."""
 
     def trailing_batches(self, staged: StagedBatch, limit: int) -> Sequence[TrailingBatch]:
+        return ()
+
+    def past_volumes(self, staged: StagedBatch) -> Sequence[PastVolume]:
         return ()
 
     def published_before(self, staged: StagedBatch, columns: Sequence[str]) -> pa.Table | None:
@@ -101,6 +129,21 @@ class LakeHistory:
             if row["statistic"] is not None:
                 batch[row["column_name"], row["statistic"]] = float(row["value"])
         return [TrailingBatch(number, figures[number]) for number in sorted(figures)]
+
+    def past_volumes(self, staged: StagedBatch) -> Sequence[PastVolume]:
+        rows = self._lake.rows(
+            Connection.text(SQL / "past_volumes.sql"),
+            {
+                "source": staged.raw.delivery.source,
+                "table_name": staged.table,
+                "batch_name": staged.batch_name,
+                "batches": _VOLUMES,
+            },
+        )
+        return [
+            PastVolume(int(row["size_rows"]), float(row["span_days"]), float(row["middle_day"]))
+            for row in rows
+        ]
 
     def published_before(self, staged: StagedBatch, columns: Sequence[str]) -> pa.Table | None:
         if self._is_empty(staged.table):

@@ -20,8 +20,10 @@ from tasks.validation.checks import (
     Surroundings,
     decide,
     describe_limits,
+    filled_columns,
     limits_of,
     percent,
+    row_rule_stops,
 )
 from tasks.validation.engine import Judgement, build_suite, judge
 from tasks.validation.history import History
@@ -127,7 +129,8 @@ def validate(
         if split.quarantined_rows:
             rejects = write_rejects(connection, str(path), rows, rejects_path(path))
         results = apply_waivers(results, waivers, staged)
-    return _verdict(staged, results, figures, split.quarantined_rows, rejects, settings, waivers)
+    kept = replace(figures, customers=around.customers)
+    return _verdict(staged, results, kept, split.quarantined_rows, rejects, settings, waivers)
 
 
 def rejects_path(staged_path: Path) -> Path:
@@ -201,23 +204,16 @@ def _look_around(
         reference = now
     else:
         reference = datetime.combine(clock, time(), UTC)
-    source = settings.intake.sources.get(staged.raw.delivery.source)
-    mapped: frozenset[str] = frozenset()
-    if source is not None:
-        mapped = frozenset(name for name, text in source.map.items() if _says_something(text))
     return Surroundings(
         staged=staged,
         figures=figures,
         trailing=history.trailing_batches(staged, settings.validation.trailing_batches),
         reference_at=reference,
         customers=history.customers_known(staged) if "customers_known" in batch else None,
-        mapped_columns=mapped,
+        mapped_columns=filled_columns(settings, staged.raw.delivery.source),
         settings=settings.validation,
+        volumes=history.past_volumes(staged),
     )
-
-
-def _says_something(expression: str) -> bool:
-    return not expression.strip().lower().removeprefix("cast(").startswith("null")
 
 
 def _demand_agreement(staged: StagedBatch, findings: _Findings) -> None:
@@ -255,7 +251,7 @@ def _row_results(
     for rule, settings in rules:
         failed = findings.split.broken_rows[rule.name]
         ceiling = settings.stop_above_share
-        stops = failed > 0 and (settings.severity == "stop" or failed / checked > ceiling)
+        stops = row_rule_stops(settings, failed, checked)
         severity: Severity = "stop" if stops else settings.severity  # type: ignore[assignment]
         limit = "none (stop)" if settings.severity == "stop" else ""
         if settings.severity != "stop" and ceiling < 1:

@@ -5,6 +5,7 @@ One scan for the figures of all columns, and one small aggregate for each column
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 
 from tasks.contracts import CONTRACTS
 from tasks.handles import Statistic
+from tasks.validation.history import CustomersKnown
 from tasks.validation.rules import TableRules
 from tasks.warehouse import Connection, quote
 
@@ -33,7 +35,7 @@ class Figures:
 
     `null_counts` and `null_shares` by column; `quantiles` and `positive_counts` of the positive
     values by measured column; `shares` of non-missing values by column and category; `times` are
-    the event time's 5th, 25th, 75th and 95th percentile.
+    the event time's 5th, 25th, 75th and 95th percentile, `middle_at` is its median.
     """
 
     rows: int
@@ -41,11 +43,13 @@ class Figures:
     oldest_at: datetime | None = None
     newest_at: datetime | None = None
     times: tuple[datetime, datetime, datetime, datetime] | None = None
+    middle_at: datetime | None = None
     null_counts: Mapping[str, int] = field(default_factory=dict)
     positive_counts: Mapping[str, int] = field(default_factory=dict)
     quantiles: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     churned_count: int | None = None
+    customers: CustomersKnown | None = None
 
     @property
     def span_days(self) -> float | None:
@@ -54,11 +58,18 @@ class Figures:
             return None
         return max(1.0, (self.times[3] - self.times[0]).total_seconds() / 86_400)
 
+    @property
+    def middle_day(self) -> float | None:
+        """The median of the event time, days since 1970; the batch's place in the calendar."""
+        return _epoch_days(self.middle_at) if self.middle_at is not None else None
+
     def null_share(self, column: str) -> float:
         return self.null_counts[column] / self.rows if self.rows else 0.0
 
     def shares(self, column: str) -> dict[str, float]:
         present = self.rows - self.null_counts.get(column, 0)
+        if present <= 0:
+            return {}
         return {name: count / present for name, count in self.counts.get(column, {}).items()}
 
     def statistics(self, maximum_categories: int) -> tuple[Statistic, ...]:
@@ -67,6 +78,10 @@ class Figures:
         kept.append(Statistic("", "active_days", float(self.active_days)))
         if self.span_days is not None:
             kept.append(Statistic("", "span_days", self.span_days))
+        if self.times is not None and self.middle_day is not None:
+            # To the day and to a quarter of an hour: when one customer came is not kept.
+            kept.append(Statistic("", "late_day", float(math.floor(_epoch_days(self.times[3])))))
+            kept.append(Statistic("", "middle_day", round(self.middle_day * 96) / 96))
         for column in self.null_counts:
             kept.append(Statistic(column, "null_share", self.null_share(column)))
         for column, values in self.quantiles.items():
@@ -80,6 +95,9 @@ class Figures:
                     kept.append(Statistic(column, SHARE_PREFIX + name, share))
         if self.churned_count is not None and self.rows:
             kept.append(Statistic("churned", "base_rate", self.churned_count / self.rows))
+        if self.customers is not None:
+            kept.append(Statistic("customer_id", "customers", float(self.customers.customers)))
+            kept.append(Statistic("customer_id", "known", float(self.customers.known)))
         return tuple(kept)
 
 
@@ -93,7 +111,7 @@ def measure(connection: Connection, staged: str, entry: TableRules) -> Figures:
         f"count(distinct epoch_us({event}) // 86400000000) as active_days",
         f"min({event}) as oldest_at",
         f"max({event}) as newest_at",
-        f"quantile_disc(epoch_us({event}), [0.05, 0.25, 0.75, 0.95]) as times",
+        f"quantile_disc(epoch_us({event}), [0.05, 0.25, 0.75, 0.95, 0.5]) as times",
     ]
     for number, column in enumerate(contract.columns):
         terms.append(f"count(*) - count({quote(column.name)}) as null_{number}")
@@ -118,6 +136,7 @@ def measure(connection: Connection, staged: str, entry: TableRules) -> Figures:
         oldest_at=_utc(row["oldest_at"]),
         newest_at=_utc(row["newest_at"]),
         times=_times(row["times"]),
+        middle_at=_moment(row["times"][4]) if row["times"] else None,
         null_counts={
             column.name: int(row[f"null_{number}"])
             for number, column in enumerate(contract.columns)
@@ -147,7 +166,13 @@ def _utc(moment: Any) -> datetime | None:
 def _times(values: Any) -> tuple[datetime, datetime, datetime, datetime] | None:
     if not values:
         return None
-    first, second, third, fourth = (
-        datetime.fromtimestamp(value / 1_000_000, UTC) for value in values
-    )
+    first, second, third, fourth = (_moment(value) for value in values[:4])
     return first, second, third, fourth
+
+
+def _moment(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+
+
+def _epoch_days(moment: datetime) -> float:
+    return moment.timestamp() / 86_400

@@ -19,7 +19,13 @@ import pyarrow as pa
 
 from tasks.contracts import CONTRACTS
 from tasks.handles import Delivery, KnownBasis, RawBatch, StagedBatch, Statistic
-from tasks.validation.history import CustomersKnown, NoHistory, TrailingBatch
+from tasks.validation.history import (
+    CustomersKnown,
+    NoHistory,
+    PastVolume,
+    TrailingBatch,
+    volume_of,
+)
 from tasks.validation.rules import table_rules
 from tasks.validation.statistics import measure
 from tasks.warehouse import quote, scratch
@@ -197,6 +203,11 @@ class DrawnHistory(NoHistory):
 
     def trailing_batches(self, staged: StagedBatch, limit: int) -> list[TrailingBatch]:
         return self.batches[-limit:]
+
+    def past_volumes(self, staged: StagedBatch) -> list[PastVolume]:
+        volumes = [volume_of(batch.figures) for batch in self.batches]
+        found = [volume for volume in volumes if volume is not None]
+        return sorted(found, key=lambda volume: volume.middle_day)
 
     def published_before(self, staged: StagedBatch, columns: Any) -> pa.Table | None:
         return self.published
