@@ -71,7 +71,7 @@ def watch_deliveries(
     An item is brought up to date when more goes missing and ends by itself ('recovered') when all
     of it has come. What stands in quarantine is not missing: it has an item of its own. Nothing
     is raised for what a waiver covers. Asking again changes nothing, so it may be asked every
-    minute. Gives the items that are open.
+    minute. Gives the items that are open, in order of number.
     """
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     parts = _read_parts(lake, settings)
@@ -96,7 +96,7 @@ def watch_deliveries(
     for name in still_open:
         if name not in parts:
             resolve_raised(lake, _key(name), actor=actor, reason="the source was taken out")
-    return items
+    return sorted(items, key=lambda item: item.incident_number)
 
 
 def find_hold(standing: Standing, settings: Settings, *, has_champion: bool) -> TrainingHold | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.crash import crash_point
 from tasks.errors import InternalError
 from tasks.sections import RowRuleSettings
-from tasks.validation.rules import PUBLISHED_BEFORE, RowRule
+from tasks.validation.rules import LAKE_RULES, RowRule
 from tasks.warehouse import Connection, literal, quote
 
 if TYPE_CHECKING:
@@ -39,21 +39,22 @@ def split_rows(
     rules: Sequence[tuple[RowRule, RowRuleSettings]],
     values: Mapping[str, Any],
     *,
-    published_before: pa.Table | None = None,
+    from_lake: Mapping[str, pa.Table] | None = None,
     let_in: Mapping[str, frozenset[int]] | None = None,
 ) -> Split:
     """Find the rows of the staged Parquet file that break rules, and count them rule by rule.
 
-    `let_in` are rules of which some row numbers are waived, or all where none is named: those rows
-    are counted with their rule and not set aside for it.
+    `from_lake` has the row numbers of rules that compare with the lake, by rule; one that is not
+    there had nothing to be compared with. `let_in` are rules of which some row numbers are waived,
+    or all where none is named: those rows are counted with their rule and not set aside for it.
 
     Leaves the temporary table `broken` (row_number BIGINT, rules BIGINT: a bit a rule) in the
     connection, for `write_rejects`. `values` are bound as `$name`.
     """
     if len(rules) > _MOST_RULES:
         raise InternalError(f"{len(rules)} rules on one table; {_MOST_RULES} fit in one scan.")
-    if published_before is not None:
-        connection.load_arrow("published_before", published_before)
+    for name, table in (from_lake or {}).items():
+        connection.load_arrow(name, table)
     # The joined relations have one column, `row_number`, which no rule names: names stay clear.
     joins, bits = [], []
     for place, (rule, _) in enumerate(rules):
@@ -61,10 +62,10 @@ def split_rows(
         if not condition:
             # Each such rule has a small relation of row numbers, joined once.
             relation = f"others_{place}"
-            if rule.name == PUBLISHED_BEFORE:
-                if published_before is None:
+            if rule.name in LAKE_RULES:
+                if rule.name not in (from_lake or {}):
                     continue
-                source = "published_before"
+                source = rule.name
             else:
                 _find_repeated(connection, staged, rule, relation)
                 source = relation

@@ -70,7 +70,9 @@ class Street:
                 **sources[name],
             }
         self.path = directory / f"street_{next(_numbers)}.yaml"
-        self.path.write_text(yaml.safe_dump({"intake": {"sources": declared}}), encoding="utf-8")
+        self.path.write_text(
+            yaml.safe_dump({"intake": {"sources": declared}}, sort_keys=False), encoding="utf-8"
+        )
 
     @property
     def settings(self) -> Settings:
