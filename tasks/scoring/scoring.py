@@ -160,7 +160,8 @@ def describe_staleness(staleness: Staleness) -> str:
         age = f" by {days:,.4g} day{'' if days == 1 else 's'}" if days else ""
         said.append(f"{', '.join(staleness.sources)} behind{age}")
     if staleness.left_out:
-        said.append(f"{', '.join(staleness.left_out)} left out, its features unknown")
+        whose = "its" if len(staleness.left_out) == 1 else "their"
+        said.append(f"{', '.join(staleness.left_out)} left out, {whose} features unknown")
     return f"STALE: {'; '.join(said)}"
 
 
