@@ -22,6 +22,7 @@ from tasks.contracts import CONTRACTS
 from tasks.errors import LockHeld
 from tasks.handles import Batch, Cause, Incident
 from tasks.incidents.queue import list_incidents, raise_incident, resolve_raised
+from tasks.incidents.releasing import GAP_RULE
 from tasks.incidents.waivers import active_waivers
 from tasks.intake.gaps import find_holes, find_overdue, part_of, period_end, period_of
 from tasks.intake.ledger import read_batches
@@ -30,8 +31,6 @@ from tasks.settings import Settings
 from tasks.standings import SourceStanding, Staleness, Standing
 from tasks.warehouse import Lake, quote
 
-# The rule that a waiver names to let a training go on in spite of a gap.
-GAP_RULE = "gap"
 _SHOWN_PARTS = 5
 
 
