@@ -25,17 +25,22 @@ def ingest(context: typer.Context, supersede: Supersede = False) -> None:
     from flows.ingest import ingest as flow
     from tasks.orchestration import start_flow
 
-    showing.show_batches(start_flow(flow, chosen_deployment(context), "command line", supersede))
+    showing.show_intake(start_flow(flow, chosen_deployment(context), "command line", supersede))
 
 
-def train(context: typer.Context) -> None:
+def train(
+    context: typer.Context,
+    allow_gaps: Annotated[
+        bool, typer.Option("--allow-gaps", help="Learn although deliveries are missing.")
+    ] = False,
+) -> None:
     """Build features, tune, calibrate, log to MLflow, and put the challenger to the gate."""
     open_settings(context)
     from flows import showing
     from flows.train import train as flow
     from tasks.orchestration import start_flow
 
-    showing.show_training(start_flow(flow, chosen_deployment(context)))
+    showing.show_training(start_flow(flow, chosen_deployment(context), allow_gaps))
 
 
 def score(context: typer.Context) -> None:

@@ -11,23 +11,51 @@ from flows.ingest import ingest
 from flows.score import score
 from flows.train import train
 from tasks.handles import Batch, ScoreTable
+from tasks.intake import steps as intake
+from tasks.intake.degrees import TrainingHold
 from tasks.orchestration import run_flow
+from tasks.registry import steps as registry
 from tasks.registry.admission import Admission
+from tasks.settings import load_settings
+from tasks.warehouse import open_lake
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What a night has done."""
+    """What a night has done; `admission` is None, and `held` says why, if nothing was learnt."""
 
     batches: tuple[Batch, ...]
-    admission: Admission
+    refused: tuple[Batch, ...]
+    admission: Admission | None
+    held: str
     scores: ScoreTable
 
 
 @flow(name="nightly")
 def nightly(deployment: str | Path, actor: str = "scheduler") -> Night:
-    """Run the whole night for a deployment; a refused batch ends it before anything is learnt."""
-    batches = run_flow(ingest, deployment, actor)
-    admission = run_flow(train, deployment)
+    """Run the whole night for a deployment.
+
+    A refused batch of a source that says 'stop' ends it (65) before anything is learnt. Where
+    'degrade' is said the night goes on: the champion scores with the last good data, every output
+    is stamped stale, and the night is done (0). A delivery that did not come holds the training
+    too; if its source says 'stop', the champion scores all the same and the night then ends with
+    75. Without a champion there is nothing to score with, and it ends with 75 at once.
+    """
+    taken = run_flow(ingest, deployment, actor)
+    hold, has_champion = _look_for_gaps(deployment)
+    if hold is not None and not has_champion:
+        raise hold.error
+    admission = run_flow(train, deployment) if hold is None else None
     scores = run_flow(score, deployment)
-    return Night(tuple(batches), admission, scores)
+    if hold is not None and hold.ends_night:
+        raise hold.error
+    held = hold.error.what if hold is not None else ""
+    return Night(taken.batches, taken.refused, admission, held, scores)
+
+
+def _look_for_gaps(deployment: str | Path) -> tuple[TrainingHold | None, bool]:
+    settings = load_settings(deployment)
+    with open_lake(settings) as lake:
+        has_champion = registry.find_champion(lake) is not None
+        standing = intake.judge_sources(lake, settings)
+        return intake.find_hold(standing, settings, has_champion=has_champion), has_champion

@@ -10,6 +10,7 @@ from prefect import flow
 from tasks.clock import find_time
 from tasks.features import steps as features
 from tasks.handles import ScoreTable
+from tasks.intake import steps as intake
 from tasks.registry import steps as registry
 from tasks.scoring import steps as scoring
 from tasks.settings import load_settings
@@ -21,15 +22,31 @@ from tasks.warehouse import open_lake
 def score(deployment: str | Path) -> ScoreTable:
     """Score with the champion, check, publish and export. The same night twice is one run.
 
-    Raises DataRejected (65) for unsound scores, of which nothing is then published.
+    While a source is behind, every row says so and how old the data are; an optional one's table
+    is left out, and what the champion asks of it is unknown. Raises DataRejected (65) for unsound
+    scores, of which nothing is then published.
     """
     settings = load_settings(deployment)
     with open_lake(settings) as lake:
         champion, predictor = registry.load_champion(lake)
         now = find_time(lake, settings)
+        standing = intake.judge_sources(lake, settings)
         table = features.build(
-            lake, (now.as_of,), (now.known_by,), lake.snapshot(), settings.features
+            lake,
+            (now.as_of,),
+            (now.known_by,),
+            lake.snapshot(),
+            settings.features,
+            tables=features.tables_without(standing.left_out),
         )
         validation.validate_features(lake, table, settings)
+        optional = {
+            name: one.source
+            for one in standing.sources
+            if one.optional
+            for name in features.features_of(one.table)
+        }
         check = partial(validation.validate_scores, settings=settings)
-        return scoring.score_customers(lake, champion, predictor, table, check)
+        return scoring.score_customers(
+            lake, champion, predictor, table, check, standing.staleness, optional
+        )

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tasks.handles import Batch, ScoreTable, Simulation
+from tasks.handles import Batch, Intake, ScoreTable, Simulation
 
 if TYPE_CHECKING:
     from flows.decide import Outcome
@@ -77,6 +77,22 @@ def show_batches(batches: Sequence[Batch]) -> None:
         f"{len(new)} new batches, {len(batches) - len(new)} known already:"
         f" {accepted:,} accepted + {quarantined:,} quarantined = {received:,} received"
     )
+
+
+def show_intake(taken: Intake) -> None:
+    """The batches, and those that stand aside without ending the night."""
+    show_batches(taken.batches)
+    _show_refused(taken.refused)
+
+
+def _show_refused(refused: Sequence[Batch]) -> None:
+    console = _console()
+    for batch in refused:
+        console.print(
+            f"{batch.batch_name} stands in quarantine; its source lets the night go on"
+            " without it: holdfast -d NAME quarantine list",
+            markup=False,
+        )
 
 
 def show_queue(items: Sequence[Mapping[str, Any]], called: str) -> None:
@@ -296,6 +312,15 @@ def show_standing(standing: Mapping[str, Any]) -> None:
     console.print(table)
     for name in standing["batches"]["quarantined"]:
         console.print(f"in quarantine: {name}", markup=False)
+    for source in standing["sources"]:
+        if source["is_behind"]:
+            console.print(f"behind: {source['source']}: {source['text']}", markup=False)
+    scores = standing["last_scores"]
+    if scores is not None and scores["stale_sources"]:
+        console.print(
+            f"last scores: stale by {scores['stale_days']:,.4g} days: {scores['stale_sources']}",
+            markup=False,
+        )
     champion = standing["champion"]
     if champion is None:
         console.print("champion: none yet")
@@ -344,7 +369,7 @@ def show_training(admission: Admission) -> None:
 
 def show_scores(scores: ScoreTable, rows: int = 10) -> None:
     """The head of the ranked list, and where the whole of it is."""
-    from tasks.scoring.steps import read_head
+    from tasks.scoring.steps import describe_staleness, read_head
 
     console = _console()
     if scores.parquet_path is not None:
@@ -366,17 +391,25 @@ def show_scores(scores: ScoreTable, rows: int = 10) -> None:
         markup=False,
     )
     console.print(f"  {scores.csv_path}\n  {scores.parquet_path}", markup=False)
+    stale = describe_staleness(scores.staleness)
+    if stale:
+        console.print(stale, markup=False)
 
 
 def show_night(night: Night, settings: Settings) -> None:
     """A whole night, and where each person looks next."""
     show_batches(night.batches)
-    show_training(night.admission)
+    _show_refused(night.refused)
+    if night.admission is not None:
+        show_training(night.admission)
     show_scores(night.scores)
     called = shlex.quote(settings.called)
     console = _console()
-    console.print(f"MLflow run: {night.admission.run_id}", markup=False)
+    if night.admission is not None:
+        console.print(f"MLflow run: {night.admission.run_id}", markup=False)
     console.print(
         f"Next: holdfast -d {called} status    holdfast -d {called} quarantine list    holdfast up",
         markup=False,
     )
+    if night.held:
+        console.print(f"Degraded night: {night.held} The champion scored.", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ def describe_standing(settings: Settings) -> dict[str, Any]:
         except DataRejected:
             as_of = None  # an empty lake has no time; that is a state to report, not a failure
         newest = batches["newest_published_at"]
+        sources = intake.judge_sources(lake, settings, now).sources
         return {
             "deployment": settings.deployment,
             "asked_at": now.isoformat(),
@@ -32,5 +34,6 @@ def describe_standing(settings: Settings) -> dict[str, Any]:
             "newest_batch_age_days": (
                 (now - datetime.fromisoformat(newest)).total_seconds() / 86_400 if newest else None
             ),
+            "sources": [{**asdict(one), "text": intake.describe_behind(one)} for one in sources],
             **registry.champion_status(lake),
         }

@@ -1,4 +1,4 @@
-"""Learn who leaves: enough data? features, leak audit, tuning, MLflow, and the gate decides."""
+"""Learn who leaves: nothing missing? enough data? features, leak audit, tuning, and the gate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from prefect import flow
 from tasks.churn import steps as churn
 from tasks.clock import find_time
 from tasks.features import steps as features
+from tasks.incidents.faults import reporting_fault
+from tasks.intake import steps as intake
 from tasks.registry import steps as registry
 from tasks.registry.admission import Admission
 from tasks.settings import load_settings
@@ -17,16 +19,23 @@ from tasks.warehouse import open_lake
 
 
 @flow(name="train")
-def train(deployment: str | Path) -> Admission:
+def train(deployment: str | Path, allow_gaps: bool = False) -> Admission:
     """Train a challenger and let the gate decide; the champion serves until it has.
 
-    Raises DataRejected (65) where there is too little to learn from or a feature leaks, and
-    ServiceDown (69) where MLflow does not answer: an unseen training is none.
+    Raises LockHeld (75) where a delivery is missing, unless `allow_gaps`; DataRejected (65) where
+    there is too little to learn from, a feature leaks or the outcomes cannot be, both of which
+    become items; and ServiceDown (69) where MLflow does not answer: an unseen training is none.
+    The tables of optional sources that are behind are left out.
     """
     settings = load_settings(deployment)
     with open_lake(settings) as lake:
         registry.require_tracking(settings)
         registry.mirror_registry(lake)
+        standing = intake.judge_sources(lake, settings)
+        has_champion = registry.find_champion(lake) is not None
+        hold = intake.find_hold(standing, settings, has_champion=has_champion)
+        if hold is not None and not allow_gaps:
+            raise hold.error
         now = find_time(lake, settings)
         snapshot = lake.snapshot()
         enough = features.check_enough(lake, now.as_of, now.known_by, snapshot, settings.features)
@@ -38,9 +47,13 @@ def train(deployment: str | Path) -> Admission:
             settings.features,
             labels_as_of=now.as_of,
             labels_known_by=now.known_by,
+            tables=features.tables_without(standing.left_out),
         )
         validation.validate_features(lake, table, settings)
-        features.audit(lake, table, settings.features)
+        with reporting_fault(lake, "LABEL"):
+            features.audit_outcomes(lake, table, settings.features)
+        with reporting_fault(lake, "LEAK"):
+            features.audit(lake, table, settings.features)
         drivers, words = features.describe_drivers(lake, table, settings.features)
         record, final = churn.train_churn(lake, table, drivers, words, now.known_by)
         return registry.admit_training(lake, record, final)

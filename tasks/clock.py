@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
+from tasks.contracts import CONTRACTS
 from tasks.errors import DataRejected
 from tasks.settings import Settings
 from tasks.warehouse import Lake
@@ -45,6 +46,24 @@ def find_time(lake: Lake, settings: Settings) -> PointInTime:
     as_of = find_as_of(lake, settings)
     known_by = as_of + timedelta(hours=settings.clock.known_lag_hours)
     return PointInTime(as_of, min(known_by, datetime.now(UTC)))
+
+
+def find_present(lake: Lake, settings: Settings, now: datetime) -> datetime | None:
+    """The moment up to which deliveries can be expected, by `clock.as_of`.
+
+    'now' is `now`; a date is its midnight; 'data' is the newest event of any table, since history
+    that is replayed is late only against itself. None for a lake without rows.
+    """
+    choice = settings.clock.as_of
+    if choice == "now":
+        return now.astimezone(UTC)
+    if choice != "data":
+        return datetime.combine(choice, time(), UTC)
+    newest = [
+        lake.scalar(f"select max({contract.event_time}) from lake.main.{contract.table}")
+        for contract in CONTRACTS.values()
+    ]
+    return max((moment.astimezone(UTC) for moment in newest if moment is not None), default=None)
 
 
 def find_as_of(lake: Lake, settings: Settings) -> datetime:

@@ -193,6 +193,10 @@ SCORES: tuple[Column, ...] = (
     Column("model_version", "INTEGER"),
     Column("model_hash", "VARCHAR"),
     Column("scoring_id", "VARCHAR"),
+    # How much older the stalest source's newest row was than it should be; 0 on a fresh night.
+    Column("stale_days", "DOUBLE"),
+    # The sources that were behind, and those that were left out; missing on a fresh night.
+    Column("stale_sources", "VARCHAR", nullable=True),
 )
 
 # The ledger: append-only, the latest row is the state. Kept here so that its schema has one home.

@@ -12,6 +12,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from tasks.standings import Staleness
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
@@ -233,6 +235,14 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Intake:
+    """What taking in has brought: every batch as it ended, and those of them that stand aside."""
+
+    batches: tuple[Batch, ...]
+    refused: tuple[Batch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureTable:
     """Features of the eligible customers at one or more cut-offs, stored in the lake.
 
@@ -432,6 +442,7 @@ class ScoreTable:
     snapshot_id: int
     csv_path: Path | None = None
     parquet_path: Path | None = None
+    staleness: Staleness = field(default_factory=Staleness)
 
 
 @dataclass(frozen=True, slots=True)

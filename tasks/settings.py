@@ -12,14 +12,15 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from tasks.errors import ConfigurationError, UsageError, suggest
 from tasks.populations import SimulationSettings
 from tasks.sections import (
+    POPULATION,
     ChurnSettings,
     ClockSettings,
     EconomicsSettings,
@@ -68,6 +69,17 @@ class Settings(Section):
     simulation: SimulationSettings
     services: ServicesSettings
     oncall: OncallSettings
+
+    @model_validator(mode="after")
+    def _knows_its_customers(self) -> Self:
+        table = POPULATION[self.features.outcome]
+        for name, source in self.intake.sources.items():
+            if source.optional and source.table == table:
+                raise ValueError(
+                    f"the source '{name}' cannot be `optional`: with `features.outcome:"
+                    f" {self.features.outcome}`, {table} says who is a customer"
+                )
+        return self
 
 
 def find_home() -> Path:

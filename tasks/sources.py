@@ -29,6 +29,7 @@ from pydantic import Field, field_validator, model_validator
 from tasks.contracts import CONTRACTS
 from tasks.errors import suggest
 from tasks.sections import Section
+from tasks.standings import WhenRefused
 
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,100}$"
 _RELATION_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
@@ -144,6 +145,21 @@ class Known(Section):
         return self
 
 
+class Due(Section):
+    """When a source's next delivery has to be there."""
+
+    every: Literal["day", "month"] = Field(description="How often the source delivers.")
+    grace_hours: float = Field(
+        default=24.0,
+        ge=0,
+        le=24 * 366,
+        description=(
+            "How long after the end of its period (UTC) a part named by day or month may come in;"
+            " where the names say no period, how long after a day or month without a delivery."
+        ),
+    )
+
+
 class SourceSettings(Section):
     """What every kind of source says."""
 
@@ -171,6 +187,25 @@ class SourceSettings(Section):
     known: Known = Field(default_factory=Known, description="Since when the rows were known.")
     text: TextSettings = Field(
         default_factory=TextSettings, description="How text files are written."
+    )
+    when_refused: WhenRefused = Field(
+        default="stop",
+        description=(
+            "What a night does when a batch is refused or missing: 'stop' ends it, 'degrade' scores"
+            " with the last good data and stamps every output stale."
+        ),
+    )
+    optional: bool = Field(
+        default=False,
+        description="While it is behind, features go on without its table and scores say so.",
+    )
+    due: Due | None = Field(
+        default=None,
+        description="When deliveries must come; null: only holes between them are looked for.",
+    )
+    gaps: Literal["refuse", "allow"] = Field(
+        default="refuse",
+        description="Whether a training refuses while a part is missing, overdue or refused.",
     )
 
     @field_validator("time_zone")

@@ -66,6 +66,37 @@ def audit_features(
     return separations
 
 
+def check_outcomes(lake: Lake, table: FeatureTable, settings: FeaturesSettings) -> None:
+    """Refuse outcomes that cannot be: nearly all or nearly nobody has left at a cut-off.
+
+    An inverted label, or a window whose end is not delivered yet, shows so. Cut-offs with fewer
+    customers than a training asks for say nothing. Raises DataRejected (65).
+    """
+    low, high = settings.churn_share_minimum, settings.churn_share_maximum
+    rows = lake.rows(
+        "select as_of, count(*) as customers, avg(churned::integer) as share"
+        f" from lake.main.{quote(table.table)} where churned is not null"
+        " group by as_of having count(*) >= $customers order by as_of",
+        {"customers": settings.minimum_customers},
+    )
+    wrong = [row for row in rows if not low <= row["share"] <= high]
+    if not wrong:
+        return
+    listed = [
+        f"{row['as_of']:%Y-%m-%d}: {row['share']:.1%} of {row['customers']:,} have left"
+        for row in wrong[:5]
+    ]
+    raise DataRejected(
+        f"LABEL: the share of leavers at {len(wrong)} of {len(rows)} cut-offs is outside"
+        f" {low:.1%} to {high:.1%}, {wrong[-1]['share']:.1%} at {wrong[-1]['as_of']:%Y-%m-%d}.",
+        found="; ".join(listed),
+        next_step=(
+            "look whether the outcome is inverted or the newest deliveries are not in yet; if it is"
+            " right, set `features.churn_share_minimum` or `features.churn_share_maximum`"
+        ),
+    )
+
+
 def refuse_separations(separations: Sequence[Separation], settings: FeaturesSettings) -> None:
     """Raise DataRejected (65) if a feature alone separates better than `leak_auc_limit`."""
     leaks = [

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
-from typing import Any, Literal
+from typing import Any
 
 from tasks.errors import UsageError
 from tasks.features.declaration import SQL
+from tasks.sections import POPULATION as POPULATION
+from tasks.sections import Outcome as Outcome
 from tasks.visibility import Supersession, visible_condition
-
-Outcome = Literal["lapse", "cancellation", "given"]
-
-POPULATION: dict[Outcome, str] = {
-    "lapse": "orders",
-    "cancellation": "subscriptions",
-    "given": "labelled",
-}
 
 
 @dataclass(frozen=True, slots=True)

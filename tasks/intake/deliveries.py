@@ -8,10 +8,10 @@ import stat
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from tasks.errors import ConfigurationError, Refused
+from tasks.errors import Refused
 from tasks.handles import Delivery
 from tasks.intake import databases, tables
-from tasks.intake.rejection import show
+from tasks.intake.rejection import SourceAbsent, show
 from tasks.settings import Settings
 from tasks.sources import NAME_PATTERN, FilesSource, PostgresSource, Source
 
@@ -28,11 +28,16 @@ def discover(settings: Settings) -> list[Delivery]:
 
     Raises Refused (77) for a file that is a link or has a name off the allow-list,
     ConfigurationError (78) for a folder, file or package that is not there, ServiceDown (69) for
-    a database that does not answer.
+    a database that does not answer. An optional source whose folder or file is not there offers
+    nothing.
     """
     found: list[Delivery] = []
     for name, source in settings.intake.sources.items():
-        found.extend(_discover_source(name, source, settings))
+        try:
+            found.extend(_discover_source(name, source, settings))
+        except SourceAbsent:
+            if not source.optional:
+                raise
     return found
 
 
@@ -79,7 +84,7 @@ def _discover_files(name: str, source: FilesSource) -> list[Delivery]:
     try:
         entries = sorted(os.scandir(source.folder), key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
-        raise ConfigurationError(
+        raise SourceAbsent(
             f"intake source {name}: there is no folder {source.folder}.",
             next_step="make it, or set HOLDFAST_DATA to the folder of the data sets",
         ) from None

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tasks.crash import crash_point
 from tasks.errors import DataRejected, InternalError
-from tasks.handles import Batch, RawBatch, StagedBatch
+from tasks.handles import Batch, Delivery, RawBatch, StagedBatch
 from tasks.incidents.causes import cause_of_rejection
-from tasks.incidents.queue import join_incident, settle_incidents
-from tasks.intake.ledger import append_batch, read_batch
+from tasks.incidents.queue import join_incident, list_incidents, settle_incidents
+from tasks.intake.ledger import append_batch, find_batch, read_batch
 from tasks.intake.supersession import (
     CONFLICT,
     Standing,
@@ -136,6 +136,58 @@ def describe_stop(batch: Batch, called: str) -> DataRejected:
         found="\n  ".join(str(cause) for cause in causes),
         next_step=f"holdfast -d {shlex.quote(called)} quarantine show {batch.batch_name}",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A delivery that was refused: what was said of it, and its batch if the ledger has one."""
+
+    source: str
+    error: DataRejected
+    batch: Batch | None
+
+
+def note_refusal(lake: Lake, delivery: Delivery, refused: DataRejected | Batch) -> Refusal:
+    """A refusal as it is kept until all deliveries were taken: of a batch that was stopped, or
+    of one that could not be read or is in conflict, which is in the ledger by now."""
+    if isinstance(refused, Batch):
+        return Refusal(delivery.source, describe_stop(refused, lake.settings.called), refused)
+    batch = find_batch(lake, batch_name=delivery.batch_name, states=("quarantined",))
+    return Refusal(delivery.source, refused, batch)
+
+
+def sum_up_refusals(lake: Lake, refusals: Sequence[Refusal]) -> DataRejected | None:
+    """The one error that ends a taking in, or None where every refused source lets it go on.
+
+    A source lets it go on where it is optional or says `when_refused: degrade`, and only if the
+    ledger holds the batch: what is not recorded would be forgotten. The first refusal that stops
+    is told in full, the others are counted with their items.
+    """
+    stopping = [one for one in refusals if one.batch is None or _stops(lake, one.source)]
+    if not stopping:
+        return None
+    first = stopping[0].error
+    others = len(refusals) - 1
+    if not others:
+        return first
+    numbers = {one.batch.batch_number for one in refusals if one.batch is not None}
+    items = sum(bool(numbers & set(incident.batches)) for incident in list_incidents(lake))
+    more = (
+        f"and {others:,} more {'batch was' if others == 1 else 'batches were'} refused,"
+        f" {items:,} {'item' if items == 1 else 'items'} in all"
+    )
+    listed = f"holdfast -d {shlex.quote(lake.settings.called)} quarantine list"
+    return DataRejected(
+        first.what,
+        found="\n  ".join(part for part in (first.found, more) if part),
+        available=first.available,
+        next_step=f"{first.next_step}; all of them: {listed}",
+    )
+
+
+def _stops(lake: Lake, name: str) -> bool:
+    source = lake.settings.intake.sources[name]
+    return source.when_refused == "stop" and not source.optional
 
 
 def _append_lines(

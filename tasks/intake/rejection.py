@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from tasks.errors import DataRejected
+from tasks.errors import ConfigurationError, DataRejected
 
 Code = Literal[
     "MALFORMED",
@@ -37,6 +37,10 @@ Code = Literal[
 # Line numbers that a message names; the report of the batch holds the count.
 SHOWN_LINES = 5
 _SHOWN_CHARACTERS = 40
+
+
+class SourceAbsent(ConfigurationError):
+    """A source's folder or file is not there; an optional source then offers nothing."""
 
 
 class BatchRejected(DataRejected):

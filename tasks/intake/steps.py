@@ -8,7 +8,9 @@ for delivery in discover_deliveries(settings):
     verdict = validation.validate(...)
     batch = publish_batch(lake, staged, verdict, actor, supersede)
     if batch.state == "quarantined":
-        raise describe_stop(batch, settings.called)
+        refusals.append(note_refusal(lake, delivery, batch))
+watch_deliveries(lake, settings, actor=actor)
+refused = sum_up_refusals(lake, refusals)   # what ends the night, if anything does
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from pathlib import Path
 from tasks.contracts import CONTRACTS
 from tasks.handles import Batch, Delivery, RawBatch, StagedBatch, Verdict
 from tasks.intake.corrections import apply_corrections, export_rows, read_corrections
+from tasks.intake.degrees import describe_behind, find_hold, judge_sources
+from tasks.intake.degrees import watch_deliveries as watch
 from tasks.intake.deliveries import discover
 from tasks.intake.ledger import (
     UNFINISHED,
@@ -31,7 +35,7 @@ from tasks.intake.ledger import (
 from tasks.intake.publication import Replay, mark_staged, publish, register_delivery
 from tasks.intake.raw import find_source, hash_file, keep_raw, raw_path
 from tasks.intake.reading import stage
-from tasks.intake.refusals import describe_stop, record_rejection
+from tasks.intake.refusals import describe_stop, note_refusal, record_rejection, sum_up_refusals
 from tasks.intake.rejection import BatchRejected
 from tasks.intake.replay import (
     Case,
@@ -52,6 +56,7 @@ __all__ = [
     "Case",
     "Replay",
     "count_batches",
+    "describe_behind",
     "describe_history",
     "describe_queue",
     "describe_stop",
@@ -60,7 +65,10 @@ __all__ = [
     "export_rows",
     "find_bytes",
     "find_case",
+    "find_hold",
+    "judge_sources",
     "list_quarantine",
+    "note_refusal",
     "one_batch",
     "publish_batch",
     "recover_intake",
@@ -68,6 +76,8 @@ __all__ = [
     "restage_batch",
     "show_quarantine",
     "stage_delivery",
+    "sum_up_refusals",
+    "watch_deliveries",
 ]
 
 
@@ -194,3 +204,4 @@ publish_batch = step(_publish, name="publish batch", retries=2)
 find_bytes = step(_find_bytes, name="find the bytes", retries=2)
 discard_batches = step(discard, name="discard batches", retries=2)
 reject_batch = step(_reject, name="record rejection", retries=2)
+watch_deliveries = step(watch, name="watch for deliveries that did not come", retries=2)

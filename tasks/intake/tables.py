@@ -19,7 +19,7 @@ from typing import Any
 
 from tasks.errors import ConfigurationError, HoldfastError, Refused
 from tasks.intake.disk import private_directory
-from tasks.intake.rejection import BatchRejected
+from tasks.intake.rejection import BatchRejected, SourceAbsent
 from tasks.settings import Settings
 from tasks.sources import FilesSource, PackageSource, Split, TableSource
 from tasks.warehouse import Connection, literal, quote, scratch
@@ -172,7 +172,7 @@ def locate_files(name: str, source: TableSource) -> dict[str, Path]:
         if isinstance(source, FilesSource) and path.is_symlink():
             raise Refused(f"intake source {name}: {relative} is a symbolic link.")
         if not path.is_file():
-            raise ConfigurationError(
+            raise SourceAbsent(
                 f"intake source {name}: there is no file {relative}.",
                 found=f"looked in {folder}",
                 available=sorted(p.name for p in path.parent.glob("*.parquet"))[:20],

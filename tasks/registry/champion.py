@@ -229,7 +229,8 @@ def champion_status(lake: Lake) -> dict[str, Any]:
     subject = {"subject": model_name(lake.deployment)}
     champion = find_champion(lake)
     decisions = lake.rows(lake.text(_SQL / "last_decision.sql"), subject)
-    scored = lake.one(lake.text(_SQL / "last_scores.sql"))["exported_at"]
+    exported = lake.rows(lake.text(_SQL / "last_scores.sql"))
+    scored = exported[0]["exported_at"] if exported else None
     status: dict[str, Any] = {"champion": None, "last_decision": None, "last_scores": None}
     if champion is not None:
         status["champion"] = {
@@ -266,8 +267,21 @@ def champion_status(lake: Lake) -> dict[str, Any]:
         status["last_scores"] = {
             "exported_at": scored.astimezone(UTC).isoformat(),
             "age_days": _age_days(scored, now),
+            **_find_stamp(lake, exported[0]["export_id"]),
         }
     return status
+
+
+def _find_stamp(lake: Lake, scoring_id: str) -> dict[str, Any]:
+    """What the rows of a scoring run say of their age."""
+    if "scores" not in lake.tables():
+        return {"stale_days": None, "stale_sources": None}
+    rows = lake.rows(
+        "select stale_days, stale_sources from lake.main.scores"
+        " where scoring_id = $scoring_id limit 1",
+        {"scoring_id": scoring_id},
+    )
+    return rows[0] if rows else {"stale_days": None, "stale_sources": None}
 
 
 def _latest_promotion(lake: Lake, name: str) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from tasks.warehouse import Lake
 __all__ = [
     "admit_training",
     "champion_status",
+    "find_champion",
     "load_champion",
     "mirror_registry",
     "require_tracking",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +21,14 @@ from tasks.crash import crash_point
 from tasks.errors import DataRejected, HoldfastError, suggest
 from tasks.handles import Champion, FeatureTable, Predictor, ScoreTable
 from tasks.scoring.exports import ExportFile, hash_file, put_in_place, write_files
+from tasks.standings import Staleness
 from tasks.warehouse import quote
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from tasks.settings import Settings
-    from tasks.warehouse import Lake
+    from tasks.warehouse import Connection, Lake
 
 _SQL = Path(__file__).with_name("sql")
 _REASONS = ("reason_1", "reason_2", "reason_3")
@@ -46,20 +47,36 @@ def score(
     *,
     value_column: str = "value_amount",
     check: Check | None = None,
+    staleness: Staleness | None = None,
+    may_miss: Mapping[str, str] | None = None,
 ) -> ScoreTable:
     """Score the newest cut-off of `features` and export the list; the run and its files.
 
     `value_column` of the feature table is what a customer is worth before margin, in the currency
     of `economics` (NULL: unknown, counts 0). `check` looks at the finished file and raises to
-    refuse it. Raises DataRejected (65) for unsound scores or missing columns, DiskFailure (73).
+    refuse it. Every row is stamped with `staleness`, by default that of a fresh night. `may_miss`
+    maps features of optional sources to their source: one that the table lacks is NULL for
+    everybody, and its source is named as left out. Raises DataRejected (65) for unsound scores or
+    missing columns, DiskFailure (73).
     """
     as_of, known_by = features.as_of[-1], features.known_by[-1]
-    table = _describe_run(champion, features, settings)
+    filled = _find_filled(lake, predictor, features, may_miss or {})
+    stamp = _name_left_out(staleness or Staleness(), filled)
+    table = _describe_run(champion, features, settings, stamp)
     done = lake.rows(lake.text(_SQL / "exports.sql"), {"scoring_id": table.scoring_id})
     if done:
         return _find_exports(lake, table, done, settings)
     lake.record_read("score", features.snapshot_id, as_of, known_by, champion.run_id)
-    rank_customers(lake, champion, predictor, features, settings, value_column)
+    rank_customers(
+        lake,
+        champion,
+        predictor,
+        features,
+        settings,
+        value_column,
+        staleness=staleness,
+        may_miss=may_miss,
+    )
     listed = ", ".join(quote(column.name) for column in SCORES)
     files = _write(lake, table, f"select {listed} from ranked_scores order by rank", settings)
     try:
@@ -84,20 +101,26 @@ def rank_customers(
     value_column: str = "value_amount",
     *,
     explained: bool = True,
+    staleness: Staleness | None = None,
+    may_miss: Mapping[str, str] | None = None,
 ) -> None:
     """Score and rank the newest cut-off into the temporary table `ranked_scores`; no more.
 
     Without `explained` no reasons are asked for, which for a model is most of the work. Raises
     DataRejected (65) as `score` does.
     """
-    _stage(lake, predictor, features, settings, value_column, explained=explained)
+    filled = _find_filled(lake, predictor, features, may_miss or {})
+    stamp = _name_left_out(staleness or Staleness(), filled)
+    _stage(lake, predictor, features, settings, value_column, filled, explained=explained)
     _refuse_unsound(lake)
-    _rank(lake, _describe_run(champion, features, settings), settings)
+    _rank(lake, _describe_run(champion, features, settings, stamp), settings)
 
 
-def _describe_run(champion: Champion, features: FeatureTable, settings: Settings) -> ScoreTable:
+def _describe_run(
+    champion: Champion, features: FeatureTable, settings: Settings, staleness: Staleness
+) -> ScoreTable:
     return ScoreTable(
-        scoring_id=name_scoring(champion, features, settings),
+        scoring_id=name_scoring(champion, features, settings, staleness),
         as_of=features.as_of[-1],
         known_by=features.known_by[-1],
         rows=0,
@@ -105,10 +128,13 @@ def _describe_run(champion: Champion, features: FeatureTable, settings: Settings
         model_version=champion.version,
         model_hash=champion.model_hash,
         snapshot_id=features.snapshot_id,
+        staleness=staleness,
     )
 
 
-def name_scoring(champion: Champion, features: FeatureTable, settings: Settings) -> str:
+def name_scoring(
+    champion: Champion, features: FeatureTable, settings: Settings, staleness: Staleness
+) -> str:
     """The scoring run's id: sha256, shortened, over everything that its rows depend on."""
     parts = {
         "deployment": settings.deployment,
@@ -119,8 +145,24 @@ def name_scoring(champion: Champion, features: FeatureTable, settings: Settings)
         "economics": settings.economics.model_dump(mode="json"),
         "reasons": settings.scoring.maximum_reasons,
         "mark": settings.scoring.csv_byte_order_mark,
+        "stale": [staleness.days, staleness.text],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def describe_staleness(staleness: Staleness) -> str:
+    """`STALE: orders behind by 31 days; tickets left out`, or nothing for a fresh night."""
+    if staleness.is_fresh:
+        return ""
+    said = []
+    if staleness.sources:
+        days = staleness.days
+        age = f" by {days:,.4g} day{'' if days == 1 else 's'}" if days else ""
+        said.append(f"{', '.join(staleness.sources)} behind{age}")
+    if staleness.left_out:
+        whose = "its" if len(staleness.left_out) == 1 else "their"
+        said.append(f"{', '.join(staleness.left_out)} left out, {whose} features unknown")
+    return f"STALE: {'; '.join(said)}"
 
 
 def export_directory(settings: Settings, as_of: datetime) -> Path:
@@ -137,11 +179,12 @@ def _stage(
     features: FeatureTable,
     settings: Settings,
     value_column: str,
+    filled: Mapping[str, str],
     *,
     explained: bool,
 ) -> None:
     lake.run(_SQL / "stage.sql")
-    for batch in _read_features(lake, predictor, features, settings, value_column):
+    for batch in _read_features(lake, predictor, features, settings, value_column, filled):
         lake.load_arrow("score_batch", _score_batch(batch, predictor, settings, explained))
         try:
             lake.execute("insert into scored_customers by name select * from score_batch")
@@ -155,22 +198,28 @@ def _read_features(
     features: FeatureTable,
     settings: Settings,
     value_column: str,
+    filled: Mapping[str, str],
 ) -> Iterator[pa.Table]:
-    """The rows of the newest cut-off, a batch at a time, from a cursor of its own."""
+    """The rows of the newest cut-off, a batch at a time, from a cursor of its own.
+
+    The features in `filled` are not in the table and NULL for everybody.
+    """
     import pyarrow as pa
 
     names = list(predictor.feature_names)
     reader = lake.cursor()
     source = f"lake.main.{quote(features.table)}"
-    present = {row["column_name"] for row in reader.rows(f"describe {source}")}
+    present = _list_columns(reader, features)
     for name in ("customer_id", "as_of", value_column, *names):
-        if name not in present:
+        if name not in present and name not in filled:
             raise DataRejected(
                 f"The feature table has no column '{name}', which scoring needs.",
                 found=suggest(name, present),
                 next_step="train a model on the features as they are now, or bring it back",
             )
-    listed = ", ".join(f"{quote(name)}::double as {quote(name)}" for name in names)
+    listed = ", ".join(
+        f"{'null' if name in filled else quote(name)}::double as {quote(name)}" for name in names
+    )
     sql = (
         f"select customer_id, {quote(value_column)}::decimal(18, 4) as holdfast_value, {listed}"
         f" from {source} where as_of = $as_of"
@@ -179,6 +228,30 @@ def _read_features(
         sql, {"as_of": features.as_of[-1]}, rows=settings.scoring.batch_rows
     ):
         yield pa.Table.from_batches([batch])
+
+
+def _find_filled(
+    lake: Lake, predictor: Predictor, features: FeatureTable, may_miss: Mapping[str, str]
+) -> dict[str, str]:
+    """The model's features that the table lacks and may lack, each with its source."""
+    if not may_miss:
+        return {}
+    present = _list_columns(lake, features)
+    return {
+        name: may_miss[name]
+        for name in predictor.feature_names
+        if name in may_miss and name not in present
+    }
+
+
+def _name_left_out(staleness: Staleness, filled: Mapping[str, str]) -> Staleness:
+    named = dict.fromkeys([*staleness.left_out, *filled.values()])
+    return replace(staleness, left_out=tuple(named))
+
+
+def _list_columns(connection: Connection, features: FeatureTable) -> set[str]:
+    rows = connection.rows(f"describe lake.main.{quote(features.table)}")
+    return {row["column_name"] for row in rows}
 
 
 def _score_batch(
@@ -239,6 +312,8 @@ def _rank(lake: Lake, table: ScoreTable, settings: Settings) -> None:
             "model_version": table.model_version,
             "model_hash": table.model_hash,
             "scoring_id": table.scoring_id,
+            "stale_days": table.staleness.days,
+            "stale_sources": table.staleness.text or None,
         },
     )
 

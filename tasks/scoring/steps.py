@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tasks.handles import Champion, FeatureTable, Predictor, ScoreTable
 from tasks.orchestration import publish_markdown, step
 from tasks.scoring.exports import read_head
-from tasks.scoring.scoring import Check, score
+from tasks.scoring.scoring import Check, describe_staleness, score
+from tasks.standings import Staleness
 from tasks.warehouse import Lake
 
-__all__ = ["read_head", "score_customers"]
+__all__ = ["describe_staleness", "read_head", "score_customers"]
 
 
 def _score_customers(
@@ -17,13 +20,26 @@ def _score_customers(
     predictor: Predictor,
     features: FeatureTable,
     check: Check | None = None,
+    staleness: Staleness | None = None,
+    may_miss: Mapping[str, str] | None = None,
 ) -> ScoreTable:
     """Score the newest cut-off and export the list; `check` judges it before it is published."""
-    table = score(lake, champion, predictor, features, lake.settings, check=check)
+    table = score(
+        lake,
+        champion,
+        predictor,
+        features,
+        lake.settings,
+        check=check,
+        staleness=staleness,
+        may_miss=may_miss,
+    )
+    stale = describe_staleness(table.staleness)
     publish_markdown(
         f"scores {lake.deployment}",
         f"{table.rows:,} customers as of {table.as_of:%Y-%m-%d}, scored by {champion.kind}"
         f" `{champion.candidate}` version {table.model_version}.\n\n"
+        f"{f'**{stale}**' if stale else 'Scored with all data that were due.'}\n\n"
         f"- CSV: `{table.csv_path}`\n- Parquet: `{table.parquet_path}`",
         "The scored customers and where the list is",
     )

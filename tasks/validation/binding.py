@@ -10,7 +10,7 @@ from tasks.contracts import CONTRACTS
 from tasks.sections import BatchRuleSettings, RowRuleSettings, ValidationSettings
 from tasks.settings import Settings
 from tasks.validation.checks import Check
-from tasks.validation.rules import PUBLISHED_BEFORE, RowRule, TableRules, missing_pattern
+from tasks.validation.rules import LAKE_RULES, RowRule, TableRules, missing_pattern
 from tasks.validation.statistics import Figures
 
 RowRules = Sequence[tuple[RowRule, RowRuleSettings]]
@@ -84,7 +84,7 @@ def expectation_bounds(
     """What `expectations/` gets: each rule that it can see, with its numbers."""
     bounds: dict[str, dict[str, Any]] = {}
     for rule, _ in rules:
-        if rule.name != PUBLISHED_BEFORE:
+        if rule.name not in LAKE_RULES:
             bounds[rule.name] = {
                 parameter: values[f"{rule.name}_{parameter}"] for parameter in rule.parameters
             }

@@ -25,6 +25,8 @@ _VOLUMES = 820
 
 # Kinds of event that say nothing of a customer unless somebody has ordered or is on record.
 _KNOWN_BY = ("orders", "customers", "subscriptions")
+# What customers do themselves; a message sent to them says nothing of who has their id.
+_HEARD_OF = ("orders", "events", "tickets", "subscriptions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,14 @@ class History(Protocol):
         """How many of the batch's customers are known; None where nobody is known yet."""
         ...
 
+    def customers_reused(self, staged: StagedBatch, minimum_days: float) -> pa.Table | None:
+        """Row numbers (as above) of customers whose id seems to have been another's before.
+
+        Nothing was heard of the id for `minimum_days` before they begin. None where no customers
+        were published.
+        """
+        ...
+
     def newest_event_at(self, staged: StagedBatch) -> datetime | None:
         """Time of the newest published event of the table."""
         ...
@@ -101,6 +111,9 @@ class NoHistory:
         return None
 
     def customers_known(self, staged: StagedBatch) -> CustomersKnown | None:
+        return None
+
+    def customers_reused(self, staged: StagedBatch, minimum_days: float) -> pa.Table | None:
         return None
 
     def newest_event_at(self, staged: StagedBatch) -> datetime | None:
@@ -182,6 +195,24 @@ class LakeHistory:
             {"staged": str(staged.staged_path)},
         )
         return CustomersKnown(int(row["customers"]), int(row["known"]))
+
+    def customers_reused(self, staged: StagedBatch, minimum_days: float) -> pa.Table | None:
+        if self._is_empty("customers"):
+            return None
+        activity = "\n    union all\n    ".join(
+            f"select customer_id, {contract.event_time} as heard_at from lake.main.{table}"
+            " where customer_id in (select customer_id from changed)"
+            for table, contract in CONTRACTS.items()
+            if table in _HEARD_OF
+        )
+        return self._lake.arrow(
+            Connection.text(SQL / "customers_reused.sql", names={"activity": activity}),
+            {
+                "staged": str(staged.staged_path),
+                "batch_name": staged.batch_name,
+                "minimum_days": minimum_days,
+            },
+        )
 
     def newest_event_at(self, staged: StagedBatch) -> datetime | None:
         event_time = quote(CONTRACTS[staged.table].event_time)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -28,6 +28,8 @@ from tasks.validation.checks import (
 from tasks.validation.engine import Judgement, build_suite, judge
 from tasks.validation.history import History
 from tasks.validation.rules import (
+    CUSTOMER_REUSED,
+    LAKE_RULES,
     PUBLISHED_BEFORE,
     STAGED_COLUMNS,
     TableRules,
@@ -111,16 +113,14 @@ def validate(
         around = _look_around(staged, figures, history, settings, moment, batch)
         checks = tuple(list_checks(entry, batch, around))
         values = bind_values(entry, rows, figures, settings, moment)
-        published = history.published_before(staged, entry.identity)
+        from_lake = _ask_lake(staged, history, entry, rows)
         waived = waived_rows(rows, waivers, staged)
-        split = split_rows(
-            connection, str(path), rows, values, published_before=published, let_in=waived
-        )
+        split = split_rows(connection, str(path), rows, values, from_lake=from_lake, let_in=waived)
         judgements = ask(expectation_bounds(rows, checks, values, batch))
         findings = _Findings(figures, split, checks, judgements)
         _demand_agreement(staged, findings)
         results = (
-            *_row_results(rows, findings, looked_back=published is not None),
+            *_row_results(rows, findings, looked_back=from_lake),
             *_columns_result(batch, (), figures.rows),
             *(_as_result(check) for check in checks),
             *_quarantine_result(batch, findings),
@@ -131,6 +131,17 @@ def validate(
         results = apply_waivers(results, waivers, staged)
     kept = replace(figures, customers=around.customers)
     return _verdict(staged, results, kept, split.quarantined_rows, rejects, settings, waivers)
+
+
+def _ask_lake(
+    staged: StagedBatch, history: History, entry: TableRules, rules: RowRules
+) -> dict[str, Any]:
+    """Row numbers that break the rules which compare with the lake; none where it has nothing."""
+    found: dict[str, Any] = {PUBLISHED_BEFORE: history.published_before(staged, entry.identity)}
+    for rule, own in rules:
+        if rule.name == CUSTOMER_REUSED and own.minimum is not None:
+            found[rule.name] = history.customers_reused(staged, own.minimum)
+    return {name: table for name, table in found.items() if table is not None}
 
 
 def rejects_path(staged_path: Path) -> Path:
@@ -219,7 +230,7 @@ def _look_around(
 def _demand_agreement(staged: StagedBatch, findings: _Findings) -> None:
     """Great Expectations and our SQL count the same rows, rule by rule."""
     for name, count in findings.split.broken_rows.items():
-        if name != PUBLISHED_BEFORE:
+        if name not in LAKE_RULES:
             counted = findings.judgements[name].unexpected_rows
             _demand(staged, name, "rows breaking the rule", counted, count)
     for check in findings.checks:
@@ -245,7 +256,7 @@ def _demand(staged: StagedBatch, rule: str, what: str, theirs: Any, ours: Any) -
 
 
 def _row_results(
-    rules: RowRules, findings: _Findings, *, looked_back: bool
+    rules: RowRules, findings: _Findings, *, looked_back: Collection[str]
 ) -> Iterable[RuleResult]:
     checked = findings.figures.rows
     for rule, settings in rules:
@@ -257,7 +268,7 @@ def _row_results(
         if settings.severity != "stop" and ceiling < 1:
             limit = f"{ceiling * 100:.4g}% (stop)"
         reason = rule.reason if failed else ""
-        if rule.name == PUBLISHED_BEFORE and not looked_back:
+        if rule.name in LAKE_RULES and rule.name not in looked_back:
             reason = "nothing published to compare with"
         yield RuleResult(
             rule.name,

@@ -29,6 +29,9 @@ STAGED_COLUMNS = {"row_number": "BIGINT", "raw_line": "VARCHAR", "received_at": 
 
 ROW_REPEATED = "row_repeated"
 PUBLISHED_BEFORE = "published_before"
+CUSTOMER_REUSED = "customer_reused"
+# Rules that compare with the lake, which Great Expectations cannot see: history finds their rows.
+LAKE_RULES = frozenset({PUBLISHED_BEFORE, CUSTOMER_REUSED})
 # Rules about a batch without which nothing else can be judged: nobody can waive them.
 STRUCTURAL_RULES = frozenset({"columns", "rows"})
 
@@ -352,6 +355,13 @@ def _customers() -> TableRules:
             *_in_order("registered_at", "recorded_at"),
             _key_repeated("customer_id", "recorded_at"),
             *_duplicates(contract),
+            # `minimum` are the days for which the id must not have been heard of.
+            RowRule(
+                CUSTOMER_REUSED,
+                "customer_id",
+                "the id had been another's: they begin long after it was last heard of",
+                parameters=("minimum",),
+            ),
         ),
         _EVERYWHERE,
         identity=contract.names,

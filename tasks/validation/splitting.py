@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.crash import crash_point
 from tasks.errors import InternalError
 from tasks.sections import RowRuleSettings
-from tasks.validation.rules import PUBLISHED_BEFORE, RowRule
+from tasks.validation.rules import LAKE_RULES, RowRule
 from tasks.warehouse import Connection, literal, quote
 
 if TYPE_CHECKING:
@@ -39,42 +39,40 @@ def split_rows(
     rules: Sequence[tuple[RowRule, RowRuleSettings]],
     values: Mapping[str, Any],
     *,
-    published_before: pa.Table | None = None,
+    from_lake: Mapping[str, pa.Table] | None = None,
     let_in: Mapping[str, frozenset[int]] | None = None,
 ) -> Split:
     """Find the rows of the staged Parquet file that break rules, and count them rule by rule.
 
-    `let_in` are rules of which some row numbers are waived, or all where none is named: those rows
-    are counted with their rule and not set aside for it.
+    `from_lake` has the row numbers of rules that compare with the lake, by rule; one that is not
+    there had nothing to be compared with. `let_in` are rules of which some row numbers are waived,
+    or all where none is named: those rows are counted with their rule and not set aside for it.
 
     Leaves the temporary table `broken` (row_number BIGINT, rules BIGINT: a bit a rule) in the
     connection, for `write_rejects`. `values` are bound as `$name`.
     """
     if len(rules) > _MOST_RULES:
         raise InternalError(f"{len(rules)} rules on one table; {_MOST_RULES} fit in one scan.")
-    # A temporary table of `published_before` has one column, `row_number`, which no rule names:
-    # names stay clear.
-    bits, contents, join = [], [], ""
+    # The tables from the lake have one column, `row_number`, which no rule names: names stay clear.
+    bits, contents, joins = [], [], []
     for place, (rule, _) in enumerate(rules):
         if rule.distinct:
             contents.append(f"{_content(rule)} as content_{place}")
-        elif rule.name == PUBLISHED_BEFORE:
-            if published_before is not None:
-                connection.load_arrow("published_before", published_before)
-                join = (
-                    "left join published_before as published"
-                    " on staged.row_number = published.row_number"
-                )
-                bits.append(
-                    f"case when published.row_number is not null then {1 << place} else 0 end"
-                )
-        else:
-            bits.append(f"case when ({rule.broken}) then {1 << place} else 0 end")
+            continue
+        condition = rule.broken
+        if rule.name in LAKE_RULES:
+            if rule.name not in (from_lake or {}):
+                continue
+            relation = f"of_lake_{place}"
+            connection.load_arrow(relation, (from_lake or {})[rule.name])
+            joins.append(f"left join {relation} on staged.row_number = {relation}.row_number")
+            condition = f"{relation}.row_number is not null"
+        bits.append(f"case when ({condition}) then {1 << place} else 0 end")
     mask = " + ".join(bits) or "0"
     connection.execute(
         "create or replace temp table looked as"
         f" select {', '.join(['staged.row_number', f'({mask})::bigint as rules', *contents])}"
-        f" from read_parquet($staged) as staged {join}",
+        f" from read_parquet($staged) as staged {' '.join(joins)}",
         {**values, "staged": staged},
     )
     found = ["select row_number, rules from looked where rules <> 0"]

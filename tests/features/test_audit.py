@@ -11,9 +11,11 @@ import pytest
 
 from tasks.errors import DataRejected
 from tasks.features import declaration
-from tasks.features.audit import audit_features, measure_separation
+from tasks.features.audit import audit_features, check_outcomes, measure_separation
 from tasks.features.building import build_features
 from tasks.handles import FeatureTable
+from tasks.incidents.faults import reporting_fault
+from tasks.incidents.queue import list_incidents
 from tasks.settings import Settings
 from tasks.warehouse import Lake, open_lake
 from tests.conftest import MakeSettings
@@ -78,6 +80,59 @@ def test_a_planted_leak_is_named(
     assert caught.value.exit_code == 65, what
     allowed = separation_only.model_copy(update={"allowed_leaks": ("planted",)})
     audit_features(lake, planted, allowed)
+
+
+def test_a_leak_is_an_item_until_a_later_training_passes(
+    lake: Lake, table: FeatureTable, settings: Settings
+) -> None:
+    quick = settings.features.model_copy(update={"leak_sample_customers": 0})
+    lake.execute(
+        "create or replace table lake.main.copied as"
+        f" select *, churned::double as planted from lake.main.{table.table}"
+    )
+    copied = replace(table, table="copied", feature_names=(*table.feature_names, "planted"))
+    for _ in range(2):
+        with pytest.raises(DataRejected, match="LEAK"), reporting_fault(lake, "LEAK"):
+            audit_features(lake, copied, quick)
+    [item] = list_incidents(lake)
+    assert (item.cause.code, item.cause.level, item.cause.source) == ("LEAK", "fault", "training")
+    headline = "LEAK: planted (AUC 1.000) alone tells who leaves, limit 0.90."
+    assert item.cause.headline == headline
+    assert "allowed_leaks" in item.report["next"]
+    with reporting_fault(lake, "LABEL"):
+        check_outcomes(lake, table, quick)
+    assert len(list_incidents(lake)) == 1  # another check's passing says nothing of this one
+    with reporting_fault(lake, "LEAK"):
+        audit_features(lake, table, quick)
+    assert list_incidents(lake) == []
+    [done] = list_incidents(lake, unresolved=False)
+    assert (done.resolution, done.reason) == ("recovered", "a later check has passed")
+
+
+@pytest.mark.parametrize(
+    ("churned", "share"),
+    [("true", "100.0%"), ("false", "0.0%"), ("as_of = timestamptz '2021-01-15' or churned", "100")],
+)
+def test_outcomes_that_cannot_be_are_an_item(
+    lake: Lake, table: FeatureTable, settings: Settings, churned: str, share: str
+) -> None:
+    """Inverted, or cut off: at the last cut-off (day 380) nobody has come back yet."""
+    lake.execute(
+        "create or replace table lake.main.flipped as"
+        f" select * replace (({churned}) as churned) from lake.main.{table.table}"
+    )
+    few = settings.features.model_copy(update={"minimum_customers": 50})
+    flipped = replace(table, table="flipped")
+    refused = pytest.raises(DataRejected, match=r"LABEL: the share of leavers at \d of 4")
+    with refused as caught, reporting_fault(lake, "LABEL"):
+        check_outcomes(lake, flipped, few)
+    assert share in str(caught.value)
+    assert "features.churn_share_maximum" in str(caught.value)
+    [item] = list_incidents(lake)
+    assert item.cause.code == "LABEL"
+    with reporting_fault(lake, "LABEL"):
+        check_outcomes(lake, table, few)
+    assert list_incidents(lake) == []
 
 
 def test_a_feature_that_looks_ahead_is_named(

@@ -26,7 +26,7 @@ WORDS = {
 
 
 @cache
-def _model_text(seed: int) -> str:
+def _model_text(seed: int, features: tuple[str, ...]) -> str:
     import lightgbm
 
     random = np.random.default_rng(seed)
@@ -34,17 +34,17 @@ def _model_text(seed: int) -> str:
     churned = random.random(600) < 1 / (1 + np.exp(-(rows[:, 0] - 60) / 25))
     booster = lightgbm.train(
         {"objective": "binary", "num_leaves": 7, "verbosity": -1, "seed": seed, "num_threads": 1},
-        lightgbm.Dataset(rows, churned.astype(float), feature_name=list(FEATURES)),
+        lightgbm.Dataset(rows, churned.astype(float), feature_name=list(features)),
         num_boost_round=12,
     )
     text: str = booster.model_to_string()
     return text
 
 
-def make_model(directory: Path, seed: int = 1) -> Candidate:
-    """A LightGBM candidate in `directory`; another seed gives another model."""
-    _write(directory, "model", {"model.lgb.txt": _model_text(seed)})
-    return _candidate(directory, "model", "lightgbm")
+def make_model(directory: Path, seed: int = 1, names: tuple[str, ...] = FEATURES) -> Candidate:
+    """A LightGBM candidate in `directory` that asks for the four `names`; by seed another model."""
+    _write(directory, "model", {"model.lgb.txt": _model_text(seed, names)}, names)
+    return _candidate(directory, "model", "lightgbm", names)
 
 
 def make_rule(

@@ -21,9 +21,10 @@ from tasks.errors import DataRejected, HoldfastError
 from tasks.handles import Champion, Predictor
 from tasks.registry.integrity import load_predictor
 from tasks.scoring.exports import hash_file
-from tasks.scoring.scoring import NO_REASON, score
+from tasks.scoring.scoring import NO_REASON, describe_staleness, score
 from tasks.settings import PROJECT, Settings
-from tasks.warehouse import Lake
+from tasks.standings import Staleness
+from tasks.warehouse import Lake, close_lakes, open_lake
 from tests.registry.models import make_model, make_rule
 from tests.scoring.tables import AS_OF, make_champion, make_features
 
@@ -204,6 +205,89 @@ def test_no_eligible_customer_and_a_missing_column_are_named(
         lake.execute("alter table lake.main.scoring_features rename gap_ratio to gap_ratios")
     with pytest.raises(DataRejected, match="gap_ratios"):
         score(lake, champion, predictor, features, settings)
+
+
+def test_stale_scores_say_so_and_are_a_run_of_their_own(
+    lake: Lake, settings: Settings, champion: Champion, predictor: Predictor
+) -> None:
+    features = make_features(lake, 60)
+    fresh = score(lake, champion, predictor, features, settings)
+    stale = Staleness(12.5, ("orders", "events"))
+    table = score(lake, champion, predictor, features, settings, staleness=stale)
+    assert table.scoring_id != fresh.scoring_id
+    assert table.staleness == stale
+    assert table.parquet_path is not None
+    rows = pyarrow.parquet.read_table(table.parquet_path)
+    assert rows.column_names[-2:] == ["stale_days", "stale_sources"]
+    assert set(rows["stale_days"].to_pylist()) == {12.5}
+    assert set(rows["stale_sources"].to_pylist()) == {"orders; events"}
+    stored = "select distinct scoring_id, stale_days, stale_sources from lake.main.scores"
+    assert {tuple(row.values()) for row in lake.rows(stored)} == {
+        (fresh.scoring_id, 0.0, None),
+        (table.scoring_id, 12.5, "orders; events"),
+    }
+
+
+def test_what_an_optional_source_lacks_is_unknown_and_named(
+    lake: Lake, settings: Settings, champion: Champion, predictor: Predictor
+) -> None:
+    features = make_features(lake, 60)
+    with lake.writer_lock("test"):
+        lake.execute("update lake.main.scoring_features set gap_ratio = null")
+    null = score(lake, champion, predictor, features, settings)
+    with lake.writer_lock("test"):
+        lake.execute("alter table lake.main.scoring_features drop gap_ratio")
+    features = replace(features, fingerprint="9" * 64)
+    with pytest.raises(DataRejected, match="no column 'gap_ratio'"):
+        score(lake, champion, predictor, features, settings, may_miss={"orders_90d": "events"})
+    may_miss = {"gap_ratio": "tickets", "orders_90d": "events"}
+    table = score(lake, champion, predictor, features, settings, may_miss=may_miss)
+    assert table.staleness.text == "tickets (left out)"
+    assert table.scoring_id != null.scoring_id
+    # The model is asked with unknowns, as if the column were there and empty.
+    differing = lake.scalar(
+        "select count(*) from lake.main.scores a join lake.main.scores b using (customer_id)"
+        " where a.scoring_id = $one and b.scoring_id = $other and a.probability = b.probability",
+        {"one": null.scoring_id, "other": table.scoring_id},
+    )
+    assert differing == 60
+
+
+@pytest.mark.parametrize(
+    ("staleness", "text"),
+    [
+        (Staleness(), ""),
+        (Staleness(1.0, ("orders",)), "STALE: orders behind by 1 day"),
+        (Staleness(31.5, ("a", "b")), "STALE: a, b behind by 31.5 days"),
+        (Staleness(0.0, ("a",)), "STALE: a behind"),
+        (
+            Staleness(2.0, ("a",), ("tickets",)),
+            "STALE: a behind by 2 days; tickets left out, its features unknown",
+        ),
+        (
+            Staleness(left_out=("desk", "chat")),
+            "STALE: desk, chat left out, their features unknown",
+        ),
+    ],
+)
+def test_staleness_in_words(staleness: Staleness, text: str) -> None:
+    assert describe_staleness(staleness) == text
+
+
+def test_a_lake_of_an_earlier_version_gets_the_new_columns(
+    settings: Settings, champion: Champion, predictor: Predictor
+) -> None:
+    with open_lake(settings) as lake:
+        features = make_features(lake, 60)
+        score(lake, champion, predictor, features, settings)
+        with lake.writer_lock("test"):
+            for column in ("stale_days", "stale_sources"):
+                lake.execute(f"alter table lake.main.scores drop {column}")
+    close_lakes()
+    with open_lake(settings) as lake:
+        score(lake, champion, predictor, features, settings, staleness=Staleness(3.0, ("a",)))
+        stamps = lake.rows("select distinct stale_days from lake.main.scores order by all")
+        assert [row["stale_days"] for row in stamps] == [3.0, None]
 
 
 SCORER = """

@@ -194,12 +194,14 @@ class DrawnHistory(NoHistory):
         published: pa.Table | None = None,
         customers: CustomersKnown | None = None,
         newest_event_at: Any = None,
+        reused: pa.Table | None = None,
     ) -> None:
         self.batches = [
             TrailingBatch(number, {(s.column, s.statistic): s.value for s in statistics})
             for number, statistics in enumerate(batches, 1)
         ]
         self.published, self.customers, self.newest = published, customers, newest_event_at
+        self.reused = reused
 
     def trailing_batches(self, staged: StagedBatch, limit: int) -> list[TrailingBatch]:
         return self.batches[-limit:]
@@ -214,6 +216,9 @@ class DrawnHistory(NoHistory):
 
     def customers_known(self, staged: StagedBatch) -> CustomersKnown | None:
         return self.customers
+
+    def customers_reused(self, staged: StagedBatch, minimum_days: float) -> pa.Table | None:
+        return self.reused
 
     def newest_event_at(self, staged: StagedBatch) -> Any:
         return self.newest

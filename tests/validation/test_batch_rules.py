@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from tasks.incidents.causes import cause_of_stop, causes_of_held
 from tasks.settings import Settings
 from tasks.validation.history import CustomersKnown, NoHistory
 from tasks.validation.judging import validate
@@ -268,6 +269,27 @@ def test_rows_published_before(tmp_path: Path, settings: Settings) -> None:
     many = DrawnHistory(published=pa.table({"row_number": pa.array(range(2, 60), pa.int64())}))
     verdict = validate(staged, many, settings, now=NOW)
     assert failed(verdict, "stop") == {"published_before", "quarantined_share"}
+
+
+def test_records_of_ids_that_were_anothers_are_set_aside(
+    tmp_path: Path, settings: Settings
+) -> None:
+    staged = fill(tmp_path, "customers", 100)
+    few = DrawnHistory(reused=pa.table({"row_number": pa.array([2, 3], pa.int64())}))
+    verdict = validate(staged, few, settings, now=NOW)
+    assert (verdict.outcome, verdict.accepted_rows) == ("accepted", 98)
+    assert rejected(verdict) == {2: ["customer_reused"], 3: ["customer_reused"]}
+    found = result(verdict, "customer_reused")
+    assert found.reason == "the id had been another's: they begin long after it was last heard of"
+    [cause] = causes_of_held("customers", verdict.results)
+    assert (cause.code, cause.key) == ("ID_REUSE", "customers|held|customer_reused")
+    assert cause.headline == "customer_id customer_reused: 2 of 100 rows (2.0%)"
+    many = DrawnHistory(reused=pa.table({"row_number": pa.array(range(2, 10), pa.int64())}))
+    verdict = validate(staged, many, settings, now=NOW)
+    assert failed(verdict, "stop") == {"customer_reused"}
+    assert cause_of_stop("customers", verdict.results).code == "ID_REUSE"
+    nothing = validate(staged, NoHistory(), settings, now=NOW)
+    assert result(nothing, "customer_reused").reason == "nothing published to compare with"
 
 
 def test_customers_that_nobody_knows(tmp_path: Path, settings: Settings) -> None:

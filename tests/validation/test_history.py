@@ -153,6 +153,62 @@ def test_customers_known(tmp_path: Path, shop: Lake) -> None:
     assert history.customers_known(tickets) == CustomersKnown(customers=3, known=2)
 
 
+def test_customers_whose_id_was_anothers(tmp_path: Path, shop: Lake) -> None:
+    first = draw(
+        tmp_path,
+        "customers",
+        """
+        customer_id | registered_at          | recorded_at            | attributes
+        a           | 2020-01-01 00:00:00+00 | 2020-02-01 00:00:00+00 | {city=Ulm, plan=x, age=40}
+        b           | 2020-01-01 00:00:00+00 | 2020-02-01 00:00:00+00 | {city=Ulm, plan=x, age=40}
+        c           | -                      | 2020-02-01 00:00:00+00 | {city=Ulm, plan=x, age=40}
+        d           | -                      | 2020-02-01 00:00:00+00 | {city=Ulm, plan=x, age=40}
+        e           | 2020-01-01 00:00:00+00 | 2020-02-01 00:00:00+00 | -
+        """,
+        name="customers/a",
+    )
+    second = draw(
+        tmp_path,
+        "customers",
+        """
+        customer_id | registered_at          | recorded_at            | attributes
+        a           | 2022-03-01 00:00:00+00 | 2022-04-01 00:00:00+00 | -  # after two silent years
+        b           | 2022-03-01 00:00:00+00 | 2022-04-01 00:00:00+00 | -  # ordered lately
+        c           | -                      | 2022-04-01 00:00:00+00 | {city=Bonn, plan=y, age=20}
+        d           | -                      | 2022-04-01 00:00:00+00 | {city=Bonn, plan=y, age=40}
+        e           | 2020-01-01 00:00:00+00 | 2022-04-01 00:00:00+00 | -  # as before
+        f           | 2022-03-01 00:00:00+00 | 2022-04-01 00:00:00+00 | -  # new
+        """,
+        name="customers/b",
+    )
+    history = LakeHistory(shop)
+    assert history.customers_reused(second, 365) is None
+    publish_drawn(shop, first)
+    orders = """
+        customer_id | ordered_at
+        a           | 2020-06-01 12:00:00+00
+        a           | 2022-03-05 12:00:00+00
+        b           | 2022-02-01 12:00:00+00
+        c           | 2020-06-01 12:00:00+00
+        d           | 2020-06-01 12:00:00+00
+        """
+    publish_drawn(shop, draw(tmp_path, "orders", orders, name="orders/a"))
+
+    def found(minimum_days: float) -> list[int]:
+        rows = history.customers_reused(second, minimum_days)
+        assert rows is not None
+        numbers: list[int] = rows.column("row_number").to_pylist()
+        return numbers
+
+    assert found(365) == [2, 4]
+    assert found(20) == [2, 3, 4]
+    assert found(700) == []
+    # Delivered anew, the first list is not compared with itself.
+    again = history.customers_reused(first, 365)
+    assert again is not None
+    assert again.num_rows == 0
+
+
 def test_the_newest_event(tmp_path: Path, shop: Lake) -> None:
     staged = draw(tmp_path, "orders", "ordered_at\n2024-03-01 10:00:00+00\n2024-03-02 10:00:00+02")
     history = LakeHistory(shop)

@@ -1,4 +1,6 @@
--- Grain: one row, when scores were last exported; none before the first.
-select max(exported_at) as exported_at
+-- Grain: one row, the scoring run that was exported last; none before the first.
+select export_id, exported_at
 from lake.ledger.exports
 where kind = 'scores.csv'
+order by exported_at desc
+limit 1

@@ -33,5 +33,7 @@ select
     $model_name as model_name,
     $model_version::integer as model_version,
     $model_hash as model_hash,
-    $scoring_id as scoring_id
+    $scoring_id as scoring_id,
+    $stale_days::double as stale_days,
+    $stale_sources::varchar as stale_sources
 from expected
