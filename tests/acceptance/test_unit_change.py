@@ -132,5 +132,5 @@ def test_a_month_in_pence_is_stopped_shown_with_its_cost_and_replayed_as_if_righ
     ingest.fn(right.path, "test")
     assert shop.fingerprint() == right.fingerprint()
     # The bad file still lies there; it is known, and the next night finds nothing to do.
-    assert all(batch.already_known for batch in ingest.fn(shop.path, "test"))
+    assert all(batch.already_known for batch in ingest.fn(shop.path, "test").batches)
     assert shop.fingerprint() == right.fingerprint()
