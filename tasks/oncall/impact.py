@@ -15,12 +15,9 @@ def impact_lines(preview: Mapping[str, Any]) -> list[str]:
     if preview.get("possible") is False:
         return ["It would not be taken in:", *(str(line) for line in preview.get("refused", ()))]
     lines = [_rows(preview)]
-    features, scores = _part(preview, "features"), _part(preview, "scores")
-    if features:
-        lines.append(
-            f"{features['features_moved']} of {features['features']} features move, for"
-            f" {features['customers_moved']:,} of {features['customers_both']:,} customers"
-        )
+    scores = _part(preview, "scores")
+    if _part(preview, "features"):
+        lines.append(_features(preview))
     if scores:
         largest = scores.get("largest_change")
         lines += [
@@ -60,6 +57,14 @@ def impact_figures(preview: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
+def impact_remarks(preview: Mapping[str, Any]) -> list[str]:
+    """What the figures leave unsaid: a refusal, features that move, what was not compared."""
+    if not impact_figures(preview):
+        return impact_lines(preview)
+    moves = [_features(preview)] if _part(preview, "features") else []
+    return [*moves, *(str(note) for note in preview.get("notes", ()))]
+
+
 def cost_line(preview: Mapping[str, Any] | None) -> str | None:
     """`money at risk changes by +1,234.00 GBP, expected return of the list by -12.00 GBP`."""
     scores = _part(preview or {}, "scores")
@@ -83,6 +88,14 @@ def _rows(preview: Mapping[str, Any]) -> str:
     days = preview.get("days") or ()
     over = f" over {len(days):,} day{'s' if len(days) != 1 else ''}" if days else ""
     return f"{accepted:,} rows would be let in{over}, {aside:,} would stay aside"
+
+
+def _features(preview: Mapping[str, Any]) -> str:
+    moves = _part(preview, "features")
+    return (
+        f"{moves['features_moved']} of {moves['features']} features move, for"
+        f" {moves['customers_moved']:,} of {moves['customers_both']:,} customers"
+    )
 
 
 def _part(preview: Mapping[str, Any], name: str) -> Mapping[str, Any]:

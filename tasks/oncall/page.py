@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from tasks.oncall.commands import WAIVED_DAYS, list_choices
 from tasks.oncall.drawing import draw_trend
-from tasks.oncall.impact import impact_figures, impact_lines
+from tasks.oncall.impact import impact_figures, impact_remarks
 from tasks.oncall.report import IncidentReport
 from tasks.oncall.text import (
     describe_age,
@@ -109,7 +109,7 @@ def render_item(
         report=report,
         plots=plots,
         usual={rule.key: describe_usual(rule) for rule in report.rules},
-        impact=impact_lines(report.preview) if report.preview is not None else None,
+        impact=impact_remarks(report.preview) if report.preview is not None else None,
         figures=impact_figures(report.preview) if report.preview is not None else [],
         choices=list_choices(report.level, report.state),
         state=describe_state(report),
