@@ -23,7 +23,9 @@ class Asked:
     """A decision as a person has filled it in; `author` is the name of the login.
 
     `until` is the first day on which a waiver no longer holds. `rows` are line numbers that it is
-    limited to. `seen` is the stamp of the item on the page that was looked at.
+    limited to, `for_source` lets it hold for every delivery of the source. `file` takes the place
+    of the batch's bytes, `corrected` is an export with corrected rows. `seen` is the stamp of the
+    item on the page that was looked at.
     """
 
     choice: Choice
@@ -34,7 +36,9 @@ class Asked:
     rules: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
     let_in: bool = False
+    for_source: bool = False
     file: Path | None = None
+    corrected: Path | None = None
 
 
 class Actions(Protocol):
@@ -53,6 +57,9 @@ class Actions(Protocol):
     def report(
         self, deployment: str, item: str, preview: Mapping[str, Any] | None
     ) -> IncidentReport: ...
+
+    @property
+    def can_preview(self) -> bool: ...
 
     def preview(self, deployment: str, item: str) -> Mapping[str, Any]:
         """What letting it in would change, as plain values."""
@@ -75,14 +82,12 @@ def parse_decision(
     choice = one("decision")
     if choice not in get_args(Choice):
         raise UsageError("There is no such decision.", available=get_args(Choice))
-    reason = check_reason(one("reason"))
+    # The reason of a release is that of who asked for it.
+    reason = one("reason") if choice == "approve" else check_reason(one("reason"))
     rules = tuple(fields.get("rule", ()))
     until = _parse_day(one("until"), now)
-    if choice == "waive":
-        if not rules:
-            raise UsageError("A waiver names the rules that need not be kept: choose at least one.")
-        if until is None:
-            raise UsageError("A waiver ends by itself: choose a day.")
+    if choice == "waive" and until is None:
+        raise UsageError("A waiver ends by itself: choose a day.")
     if not one("seen"):
         raise UsageError("The form is incomplete.", next_step="open the item again")
     return Asked(
@@ -94,7 +99,9 @@ def parse_decision(
         rules=rules if choice == "waive" else (),
         rows=_parse_rows(one("rows")) if choice == "waive" else (),
         let_in=choice == "waive" and one("effect") == "let_in",
-        file=file if choice == "replay" else None,
+        for_source=choice == "waive" and one("reach") == "source",
+        file=file if choice == "replay" and one("form") != "rows" else None,
+        corrected=file if choice == "replay" and one("form") == "rows" else None,
     )
 
 

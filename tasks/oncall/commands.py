@@ -30,7 +30,7 @@ def list_choices(level: str, state: str) -> tuple[str, ...]:
         return ("approve", "discard")
     if level in ("stop", "held"):
         return ("replay", "waive", "discard")
-    return ("discard",)
+    return ("waive", "discard") if level == "gap" else ("discard",)
 
 
 def suggest_commands(
@@ -42,26 +42,30 @@ def suggest_commands(
     if incident.state == "resolved":
         return (Command("Who decided what, and when", f"{head} history {item}"),)
     choices = list_choices(incident.cause.level, incident.state)
-    until = f"{now + timedelta(days=WAIVED_DAYS):%Y-%m-%d}"
+    days = min(WAIVED_DAYS, settings.oncall.maximum_waiver_days)
+    until = f"{now + timedelta(days=days):%Y-%m-%d}"
     named = " ".join(f"--rule {shlex.quote(rule)}" for rule in rules[:_MOST_RULES])
     found = []
     if "approve" in choices:
         found.append(
             Command("Approve it as the second person", f"{head} approve {item} --author YOU")
         )
-    if "waive" in choices:
-        found += [
-            Command("See what letting it in would change", f"{head} preview {item}"),
-            Command("Take the bad rows out, to correct them", f"{head} export {item}"),
-        ]
     if "replay" in choices:
         found += [
-            Command("Put the corrected file in", f"{head} replay {item} --file FIXED.csv {who}"),
-            Command("Judge it again, the rules or the mapping corrected", f"{head} replay {item}"),
+            Command("See what letting it in would change", f"{head} preview {item}"),
+            Command("Take the bad rows out, unmasked", f"{head} export {item} --out ROWS.csv"),
+            Command(
+                "Put them in corrected", f"{head} replay {item} --corrected ROWS.csv --author YOU"
+            ),
+            Command("Put a corrected file in", f"{head} replay {item} --file FILE --author YOU"),
+            Command("Judge it again after a change of rules or mapping", f"{head} replay {item}"),
         ]
-    if "waive" in choices and named:
+    if "waive" in choices:
+        options = " --let-in" if incident.cause.level == "held" else ""
+        if named:
+            options += f" {named}"
         found.append(
-            Command("Let it pass for a time", f"{head} waive {item} {named} --until {until} {who}")
+            Command("Let it pass for a time", f"{head} waive {item}{options} --until {until} {who}")
         )
     if "discard" in choices:
         found.append(Command("Leave it out", f"{head} discard {item} {who}"))

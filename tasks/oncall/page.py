@@ -12,7 +12,7 @@ import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +98,7 @@ def render_item(
     viewer: Viewer | None = None,
     notice: Notice | None = None,
     refresh_seconds: int | None = None,
+    can_preview: bool = False,
 ) -> str:
     """The page of one item: as a file without a `viewer`, with the decision's form for one."""
     plots = {
@@ -116,11 +117,17 @@ def render_item(
         serving=describe_serving(report),
         age=describe_age(report.opened_at, report.asked_at),
         earliest=f"{report.asked_at + timedelta(days=1):%Y-%m-%d}",
-        until=f"{report.asked_at + timedelta(days=WAIVED_DAYS):%Y-%m-%d}",
+        latest=f"{report.asked_at + timedelta(days=report.maximum_waiver_days):%Y-%m-%d}",
+        until=f"{report.asked_at + timedelta(days=_waived_days(report)):%Y-%m-%d}",
+        can_preview=can_preview,
         viewer=viewer,
         notice=notice,
         refresh_seconds=refresh_seconds,
     )
+
+
+def _waived_days(report: IncidentReport) -> int:
+    return min(WAIVED_DAYS, report.maximum_waiver_days)
 
 
 def render_queue(
@@ -144,6 +151,27 @@ def render_queue(
         notice=notice,
         refresh_seconds=None,
     )
+
+
+def list_entries(
+    deployment: str, described: Sequence[Mapping[str, Any]], now: datetime
+) -> list[QueueEntry]:
+    """Entries from items as `quarantine list --json` shows them."""
+    return [
+        QueueEntry(
+            deployment=deployment,
+            name=item["item"],
+            code=item["code"],
+            level=item["level"],
+            state=item["resolution"] or item["state"],
+            source=item["source"],
+            headline=item["headline"],
+            batches=len(item["batches"]),
+            since=format_time(datetime.fromisoformat(item["opened_at"])),
+            age=describe_age(datetime.fromisoformat(item["opened_at"]), now),
+        )
+        for item in described
+    ]
 
 
 def render_login(next_path: str, notice: Notice | None = None) -> str:
@@ -201,8 +229,3 @@ def _show(value: Any) -> Any:
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in value)
-
-
-def as_entries(found: Sequence[Mapping[str, Any]]) -> list[QueueEntry]:
-    """Queue entries from plain values, as `list_items` of flows gives them."""
-    return [QueueEntry(**entry) for entry in found]

@@ -166,6 +166,7 @@ class IncidentReport:
     history: tuple[Entry, ...]
     serving: Serving | None
     commands: tuple[Command, ...]
+    maximum_waiver_days: int
     requested_by: str | None = None
     preview: Mapping[str, Any] | None = None
 
@@ -238,6 +239,7 @@ def gather(
         ),
         serving=_as_serving(serving),
         commands=suggest_commands(incident, [rule.key for rule in rules], lake.settings, moment),
+        maximum_waiver_days=lake.settings.oncall.maximum_waiver_days,
         requested_by=str(request["author"]) if isinstance(request, Mapping) else None,
         preview=_plain(preview) if preview is not None else None,
     )

@@ -93,6 +93,46 @@ def make_app(
     )
 
 
+def serve(
+    actions: Actions,
+    people: Mapping[str, str],
+    *,
+    port: int,
+    uploads: Path,
+    page_url: str | None = None,
+    maximum_upload_bytes: int = 512 * 1024**2,
+) -> None:
+    """Listen on loopback until SIGTERM."""
+    import uvicorn
+
+    app = make_app(
+        actions,
+        people,
+        port=port,
+        uploads=uploads,
+        page_url=page_url,
+        maximum_upload_bytes=maximum_upload_bytes,
+    )
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=64,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=2,
+        ws="none",
+    )
+
+
+def secret_name(person: str) -> str:
+    """How the password of a person is called among the secrets."""
+    return f"oncall-{person}"
+
+
 def _not_found(_request: Request, _error: Exception) -> Response:
     return _page(render_message("There is no such page", []), 404)
 
@@ -241,6 +281,7 @@ class _Pages:
                 viewer=Viewer(session.person, session.token),
                 notice=notice,
                 refresh_seconds=REFRESH_SECONDS if working else None,
+                can_preview=self._actions.can_preview,
             ),
             status,
         )

@@ -67,7 +67,7 @@ def wait_for(what: str, seconds: float, look) -> object:  # type: ignore[no-unty
 def start(home: Path, schedule: Path) -> subprocess.Popen[str]:
     arguments = [sys.executable, "-m", "flows.cli", "up", "--schedule", str(schedule)]
     return subprocess.Popen(
-        [*arguments, "--prefect-port", "0", "--mlflow-port", "0"],
+        [*arguments, "--prefect-port", "0", "--mlflow-port", "0", "--oncall-port", "0"],
         cwd=PROJECT,
         env={**os.environ, "HOLDFAST_HOME": str(home)},
         stdout=subprocess.PIPE,
@@ -146,6 +146,11 @@ def test_up_runs_the_schedule_and_stops_whole(own_home: Path) -> None:
             assert find_secret(own_home, name) not in shown
             assert find_secret(own_home, name) not in logs
 
+        # On-call's page lets nobody in, and each of its people has a password of their own.
+        assert fetch_status(f"{services.oncall_url}/health") == 200
+        assert fetch_status(f"{services.oncall_url}/health", {"Host": "evil.example"}) == 403
+        assert find_secret(own_home, "oncall-oncall") not in shown + logs
+
         # The page talks to the port that it came from.
         settings_url = f"{services.prefect_url}/ui-settings"
         with urllib.request.urlopen(settings_url, timeout=10) as response:
@@ -159,6 +164,7 @@ def test_up_runs_the_schedule_and_stops_whole(own_home: Path) -> None:
         assert process.returncode == 0, said
         assert services.prefect_url in said
         assert services.mlflow_url in said
+        assert services.oncall_url in said
         assert said.rstrip().endswith("Stopped.")
         assert "Traceback" not in said
         assert [one for one in started if runs(one)] == []
