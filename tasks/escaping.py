@@ -23,6 +23,11 @@ def escape_markdown(text: str) -> str:
     )
 
 
+def show_controls(text: str) -> str:
+    """The text with what could hide or turn it around (controls, bidirectional marks) visible."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
 def escape_text(text: str) -> str:
     """Text for a terminal: one line, without control characters."""
     shortened = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"

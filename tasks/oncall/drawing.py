@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from tasks.escaping import show_controls
 from tasks.oncall.trends import Point, Trend, format_figure
 
 WIDTH, HEIGHT = 420, 150
@@ -56,7 +57,7 @@ def draw_trend(trend: Trend, title: str, *, is_share: bool) -> Markup:
 
     refused = sum(not point.is_accepted for point in points)
     label = (
-        f"{title} over {len(points)} batches, {refused} of them refused;"
+        f"{show_controls(title)} over {len(points)} batches, {refused} of them refused;"
         f" the newest is {name(points[-1].figure or 0.0)}"
     )
     parts = [
@@ -148,7 +149,7 @@ def _draw_limits(points: tuple[Point, ...], scale: _Scale, name: Callable[[float
 
 def _draw_point(point: Point, x: float, y: float, figure: str) -> Markup:
     state = "accepted" if point.is_accepted else f"refused ({point.state})"
-    title = f"{point.batch_name} (number {point.batch_number}): {figure}, {state}"
+    title = f"{show_controls(point.batch_name)} (number {point.batch_number}): {figure}, {state}"
     if point.is_accepted:
         shape = Markup('<circle class="good" cx="{:.1f}" cy="{:.1f}" r="{}"/>').format(
             x, y, 4 if point.in_item else 2.6
@@ -163,7 +164,7 @@ def _draw_point(point: Point, x: float, y: float, figure: str) -> Markup:
 
 def _text(x: float, y: float, anchor: str, text: str) -> Markup:
     return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-        x, y, anchor, escape(text)
+        x, y, anchor, escape(show_controls(text))
     )
 
 

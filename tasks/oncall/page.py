@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from tasks.escaping import show_controls
 from tasks.oncall.commands import WAIVED_DAYS, list_choices
 from tasks.oncall.drawing import draw_trend
 from tasks.oncall.impact import impact_figures, impact_remarks
@@ -228,4 +229,4 @@ def _show(value: Any) -> Any:
     """Text with its control characters made visible; markup of ours as it is."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in value)
+    return show_controls(value)

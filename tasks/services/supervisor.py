@@ -1,8 +1,8 @@
-"""`holdfast up`: PostgreSQL, Prefect, MLflow, on-call's page and the schedules as one thing that stops as one.
+"""`holdfast up`: the database, Prefect, MLflow, on-call's page and the schedules as one thing.
 
 The supervisor holds a lock for as long as it lives and tells other commands in
-`home/services.json` where the servers are. Nothing is restarted behind anybody's back: if a part
-ends, all of it stops with the part's last words and exit 69.
+`home/services.json` where the servers are. It stops as one: nothing is restarted behind anybody's
+back, and if a part ends, all of it stops with the part's last words and exit 69.
 """
 
 from __future__ import annotations

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tasks.errors import UsageError
 from tasks.handles import Cause, Delivery, RawBatch, RuleResult
 from tasks.incidents.causes import cause_of_stop
 from tasks.incidents.queue import join_incident
 from tasks.intake.ledger import append_batch, append_rule_results
-from tasks.oncall.report import IncidentReport, gather
+from tasks.oncall.actions import Asked
+from tasks.oncall.commands import Command
+from tasks.oncall.page import QueueEntry
+from tasks.oncall.report import (
+    Entry,
+    FailedRule,
+    IncidentReport,
+    ReportedBatch,
+    SampleRow,
+    Serving,
+    gather,
+)
+from tasks.oncall.trends import Point, Trend, Usual
 from tasks.warehouse import Lake
 
 START = datetime(2026, 11, 1, 2, tzinfo=UTC)
@@ -56,7 +71,7 @@ def shift(figure: float, *, passed: bool, column: str = "net_amount") -> RuleRes
         9811,
         0,
         "at most 5 (stop)",
-        f"{figure:.3g} times the usual median",
+        f"trailing ratio {figure:.3g}",
         passed,
         figure=figure,
         lower_limit=0.2,
@@ -81,6 +96,13 @@ def present(failed: int, *, reason: str = "no customer on the line") -> RuleResu
     )
 
 
+@contextmanager
+def filling(lake: Lake) -> Iterator[None]:
+    """One transaction for everything that a test makes up."""
+    with lake.writer_lock("test"), lake.publish("tester", "made up"):
+        yield
+
+
 def add_batch(
     lake: Lake,
     number: int,
@@ -94,48 +116,49 @@ def add_batch(
     join: Cause | None = None,
     rows: tuple[tuple[int, str, str, str], ...] = (),
 ) -> None:
-    """One batch with its results, and into the item of a cause if one is given."""
+    """One batch with its results, into the item of a cause if one is given. Inside `filling`."""
     at = START + timedelta(days=number)
     named = name or f"{source}/{at:%Y-%m-%d}"
     raw = RawBatch(Delivery(named, source, table, ""), f"{number:064x}", Path("/nowhere"), 1)
-    with lake.writer_lock("test"), lake.publish("tester", "made up"):
-        append_batch(
-            lake,
-            raw,
-            state,  # type: ignore[arg-type]
-            batch_number=number,
-            recorded_at=at,
-            actor="night",
-            received_rows=9811,
-            accepted_rows=9811 - aside,
-            quarantined_rows=aside,
-            published_at=at if state == "accepted" else None,
+    append_batch(
+        lake,
+        raw,
+        state,  # type: ignore[arg-type]
+        batch_number=number,
+        recorded_at=at,
+        actor="night",
+        received_rows=9811,
+        accepted_rows=9811 - aside,
+        quarantined_rows=aside,
+        published_at=at if state == "accepted" else None,
+    )
+    append_rule_results(lake, number, results, at)
+    for row_number, rule, reason, line in rows:
+        lake.execute(
+            "insert into lake.ledger.quarantine values ($n, $r, $rule, $why, $line, $at)",
+            {
+                "n": number,
+                "r": row_number,
+                "rule": rule,
+                "why": reason,
+                "line": line,
+                "at": at,
+            },
         )
-        append_rule_results(lake, number, results, at)
-        for row_number, rule, reason, line in rows:
-            lake.execute(
-                "insert into lake.ledger.quarantine values ($n, $r, $rule, $why, $line, $at)",
-                {
-                    "n": number,
-                    "r": row_number,
-                    "rule": rule,
-                    "why": reason,
-                    "line": line,
-                    "at": at,
-                },
-            )
-        if join is not None:
-            join_incident(lake, join, number, table, recorded_at=at, actor="night")
+    if join is not None:
+        join_incident(lake, join, number, table, recorded_at=at, actor="night")
 
 
 def make_queue(lake: Lake, *, good: int = 12, name: str = "") -> str:
     """Good batches, then one whose amounts came in cents; the name of its item."""
-    for number in range(1, good + 1):
-        figure = 1.0 + 0.06 * ((number * 7) % 5 - 2)
-        add_batch(lake, number, (shift(figure, passed=True), present(number % 4)))
-    results = (shift(98.7, passed=False), present(61))
-    cause = cause_of_stop("orders", results)
-    add_batch(lake, good + 1, results, state="quarantined", aside=9811, name=name, join=cause)
+    with filling(lake):
+        for number in range(1, good + 1):
+            figure = 1.0 + 0.06 * ((number * 7) % 5 - 2)
+            add_batch(lake, number, (shift(figure, passed=True), present(number % 4)))
+        results = (shift(98.7, passed=False), present(61))
+        cause = cause_of_stop("orders", results)
+        number = good + 1
+        add_batch(lake, number, results, state="quarantined", aside=9811, name=name, join=cause)
     return "item-1"
 
 
@@ -164,3 +187,117 @@ def make_report(lake: Lake, asked: str = "item-1", **more: Any) -> IncidentRepor
         **more,
     }
     return gather(lake, asked, **options)
+
+
+def plain_report(**changes: Any) -> IncidentReport:
+    """A report without a lake: one rule with its trend, one batch, one row."""
+    good = [
+        Point(n, f"orders/2026-11-{n:02d}", "accepted", True, False, START, 1.0, 0.2, 5.0)
+        for n in range(1, 13)
+    ]
+    bad = Point(13, "orders/2026-11-13", "quarantined", False, True, START, 98.7, 0.2, 5.0)
+    points = (*good, bad)
+    rule = FailedRule(
+        "shift",
+        "net_amount",
+        "stop",
+        9811,
+        0,
+        0,
+        1,
+        "at most 5 (stop)",
+        "trailing ratio 98.7",
+        "",
+        Trend(points, Usual(12, 1.0, 0.9, 1.1)),
+    )
+    values: dict[str, Any] = {
+        "deployment": "shop",
+        "called": "shop",
+        "incident_number": 7,
+        "name": "item-7",
+        "code": "UNIT_SHIFT",
+        "level": "stop",
+        "source": "orders",
+        "table": "orders",
+        "column": "net_amount",
+        "headline": "net_amount shift: 98.7 times the usual median",
+        "state": "open",
+        "resolution": None,
+        "opened_at": START,
+        "recorded_at": START,
+        "actor": "night",
+        "reason": "",
+        "likely": "The unit was changed.",
+        "stamp": "stamp-1",
+        "asked_at": START + timedelta(hours=3),
+        "batches": (ReportedBatch(13, "orders/2026-11-13", "quarantined", 9811, 9811, START),),
+        "batches_total": 1,
+        "batches_aside": 1,
+        "received_rows": 9811,
+        "quarantined_rows": 9811,
+        "rules": (rule,),
+        "rules_total": 1,
+        "rows": (SampleRow(12, "customer_id_present", "no customer", "536,xxx,6"),),
+        "rows_total": 61,
+        "rows_batch_name": "orders/2026-11-13",
+        "rows_shown": True,
+        "waivers": (),
+        "history": (Entry(START, "open", "night", "it broke"),),
+        "serving": Serving("shop.churn", 3, "model", "2026-10-01"),
+        "commands": (Command("Leave it out", "holdfast -d shop quarantine discard item-7"),),
+        "maximum_waiver_days": 90,
+    }
+    return IncidentReport(**{**values, **changes})
+
+
+class FakeDesk:
+    """Actions without a lake: one item of the deployment `shop`, decided once."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+        self.asked: list[Asked] = []
+        self.files: list[bytes] = []
+        self.stamp = "stamp-1"
+        self.resolution: str | None = None
+        self.hold = threading.Event()
+        self.hold.set()
+        self.can_preview = True
+
+    def deployments(self) -> list[str]:
+        return ["shop", "foreign"]
+
+    def people(self, deployment: str) -> tuple[str, ...]:
+        return ("ann", "bob") if deployment == "shop" else ("cid",)
+
+    def queue(self, deployment: str, *, resolved: bool) -> list[QueueEntry]:
+        state = self.resolution or "open"
+        headline = str(self.changes.get("headline", "it broke"))
+        if self.resolution and not resolved:
+            return []
+        return [
+            QueueEntry(
+                "shop", "item-7", "UNIT_SHIFT", "stop", state, "orders", headline, 1, "then", "3 h"
+            )
+        ]
+
+    def report(
+        self, deployment: str, item: str, preview: Mapping[str, Any] | None
+    ) -> IncidentReport:
+        if item != "item-7":
+            raise UsageError(f"There is no item '{item}' in the queue.")
+        state = "resolved" if self.resolution else "open"
+        told: dict[str, Any] = {"stamp": self.stamp, "state": state, "preview": preview}
+        return plain_report(**{**told, "resolution": self.resolution, **self.changes})
+
+    def preview(self, deployment: str, item: str) -> Mapping[str, Any]:
+        return PREVIEW
+
+    def decide(self, deployment: str, item: str, asked: Asked) -> list[str]:
+        self.hold.wait(20)
+        if asked.file is not None:
+            self.files.append(asked.file.read_bytes())
+        if asked.seen != self.stamp:
+            raise UsageError("item-7 has changed since you looked.", next_step="look at it again")
+        self.asked.append(asked)
+        self.stamp, self.resolution = "stamp-2", f"{asked.choice}ed"
+        return [f"item-7 is {self.resolution} by {asked.author}"]
