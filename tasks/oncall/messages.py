@@ -75,9 +75,11 @@ def write_message(
 ) -> Message:
     """The message about an item; `failed` are the rules that its newest batch breaks."""
     stopping = [rule for rule in failed if rule.severity == "stop"] or list(failed)
-    lines = [_say_rule(rule) for rule in stopping[:_MOST_RULES]]
-    if len(stopping) > _MOST_RULES:
-        lines.append(f"and {len(stopping) - _MOST_RULES} rules more")
+    # The headline is of the most telling rule, and says its figure already.
+    unsaid = [r for r in stopping if not r.observed or r.observed not in incident.cause.headline]
+    lines = [_say_rule(rule) for rule in unsaid[:_MOST_RULES]]
+    if len(unsaid) > _MOST_RULES:
+        lines.append(f"and {len(unsaid) - _MOST_RULES} rules more")
     if incident.batches:
         lines.append(
             f"{len(incident.batches):,} batch{'es' if len(incident.batches) != 1 else ''},"
