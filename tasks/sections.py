@@ -180,6 +180,13 @@ class ValidationSettings(Section):
             " and more than three interquartile ranges, after three quarters of its batch."
         ),
     )
+    data_docs: bool = Field(
+        True,
+        description=(
+            "Whether a batch that breaks a rule gets a page of Great Expectations' Data Docs too,"
+            " without values and scripts, in the state directory."
+        ),
+    )
     tables: dict[str, TableRulesSettings] = Field(description="The rules of each canonical table.")
     features: FeatureRulesSettings
     scores: ScoreRulesSettings

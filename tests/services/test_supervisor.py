@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,10 +138,11 @@ def test_up_runs_the_schedule_and_stops_whole(own_home: Path) -> None:
 
         # Nothing of it is to be had from elsewhere, nor from the list of processes.
         for one in family(services):
-            for connection in one.net_connections("inet"):
-                if connection.status == psutil.CONN_LISTEN:
-                    assert connection.laddr.ip == "127.0.0.1"
-        shown = " ".join(" ".join(one.cmdline()) for one in family(services))
+            with suppress(psutil.NoSuchProcess):  # a run's process comes and goes
+                for connection in one.net_connections("inet"):
+                    if connection.status == psutil.CONN_LISTEN:
+                        assert connection.laddr.ip == "127.0.0.1"
+        shown = " ".join(map(read_command, family(services)))
         logs = "".join(p.read_text(errors="replace") for p in (own_home / "logs").iterdir())
         for name in ("prefect", "mlflow", "mlflow_sessions"):
             assert find_secret(own_home, name) not in shown
@@ -232,6 +234,14 @@ def count_without_token(services: Services, home: Path) -> int:
     except urllib.error.HTTPError as error:
         error.close()
         return error.code
+
+
+def read_command(process: psutil.Process) -> str:
+    """Its command line; empty where it has ended meanwhile."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def runs(process: psutil.Process) -> bool:
