@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,19 +28,16 @@ from tasks.warehouse import Lake, open_lake
 
 _LOG = logging.getLogger("holdfast.oncall")
 _SEND_EVERY_SECONDS = 60.0
-# Computes what letting an item's batch in would change: settings, batch number -> plain values.
-Previewer = Callable[[Settings, int], Mapping[str, Any]]
 
 
 class Desk:
     """What the page asks for, answered by the same functions that commands call."""
 
-    def __init__(
-        self, home: Path, names: Sequence[str], previewer: Previewer | None = None
-    ) -> None:
+    can_preview = True
+
+    def __init__(self, home: Path, names: Sequence[str]) -> None:
         self._home = home
         self._names = tuple(names)
-        self._previewer = previewer
 
     def deployments(self) -> list[str]:
         """Those of the command line that have a lake: looking must not make one."""
@@ -61,17 +58,22 @@ class Desk:
         with open_lake(self._settings(deployment)) as lake:
             return gather_report(lake, item, preview)
 
-    @property
-    def can_preview(self) -> bool:
-        return self._previewer is not None
-
     def preview(self, deployment: str, item: str) -> Mapping[str, Any]:
+        """Of the newest batch of the item, as if what stops it were waived."""
         settings = self._settings(deployment)
-        if self._previewer is None:
-            raise UsageError("A preview is not possible here.")
         with open_lake(settings) as lake:
-            batch = intake.one_batch(lake, item)
-        return self._previewer(settings, batch.batch_number)
+            batches = intake.find_case(lake, item).batches
+        if not batches:
+            raise UsageError(f"Nothing of {item} stands aside.")
+        from flows.preview import preview
+
+        found = preview(
+            settings,
+            max(batch.batch_number for batch in batches),
+            lift_stops=True,
+            score_change=settings.oncall.preview_score_change,
+        )
+        return found.as_dictionary()
 
     def decide(self, deployment: str, item: str, asked: Asked) -> Sequence[str]:
         choice = Choice(

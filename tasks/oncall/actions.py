@@ -58,11 +58,10 @@ class Actions(Protocol):
         self, deployment: str, item: str, preview: Mapping[str, Any] | None
     ) -> IncidentReport: ...
 
-    @property
-    def can_preview(self) -> bool: ...
+    can_preview: bool
 
     def preview(self, deployment: str, item: str) -> Mapping[str, Any]:
-        """What letting it in would change, as plain values."""
+        """What waiving what stops the item would change, as plain values."""
         ...
 
     def decide(self, deployment: str, item: str, asked: Asked) -> Sequence[str]:

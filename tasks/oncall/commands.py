@@ -45,6 +45,7 @@ def suggest_commands(
     days = min(WAIVED_DAYS, settings.oncall.maximum_waiver_days)
     until = f"{now + timedelta(days=days):%Y-%m-%d}"
     named = " ".join(f"--rule {shlex.quote(rule)}" for rule in rules[:_MOST_RULES])
+    newest = max(incident.batches, default=0)
     found = []
     if "approve" in choices:
         found.append(
@@ -52,7 +53,7 @@ def suggest_commands(
         )
     if "replay" in choices:
         found += [
-            Command("See what letting it in would change", f"{head} preview {item}"),
+            Command("See what waiving it would change", f"{head} preview {newest} --waive"),
             Command("Take the bad rows out, unmasked", f"{head} export {item} --out ROWS.csv"),
             Command(
                 "Put them in corrected", f"{head} replay {item} --corrected ROWS.csv --author YOU"

@@ -36,7 +36,7 @@ def impact_figures(preview: Mapping[str, Any]) -> list[tuple[str, str]]:
         return []
     found = []
     if preview.get("accepted_rows") is not None:
-        found.append(("Rows let in", f"{preview['accepted_rows']:,}"))
+        found.append(("Rows published", f"{preview['accepted_rows']:,}"))
     scores = _part(preview, "scores")
     if scores:
         found += [
@@ -87,7 +87,7 @@ def _rows(preview: Mapping[str, Any]) -> str:
         return ""
     days = preview.get("days") or ()
     over = f" over {len(days):,} day{'s' if len(days) != 1 else ''}" if days else ""
-    return f"{accepted:,} rows would be let in{over}, {aside:,} would stay aside"
+    return f"{accepted:,} rows would be published{over}, {aside:,} would stay aside"
 
 
 def _features(preview: Mapping[str, Any]) -> str:

@@ -90,7 +90,7 @@ def write_message(
         lines.append(f"since {incident.opened_at:%Y-%m-%d %H:%M} UTC")
     cost = cost_line(preview)
     if cost:
-        lines.append(f"Letting it in: {cost}")
+        lines.append(f"Waiving it: {cost}")
     lines.append(
         f"The champion {champion} goes on serving." if champion else "There is no champion yet."
     )

@@ -205,7 +205,7 @@ def _rows(report: IncidentReport) -> list[str]:
 def _impact(report: IncidentReport) -> list[str]:
     if report.preview is None:
         return []
-    return ["Impact of letting it in:"] + [
+    return ["Impact of waiving it:"] + [
         f"  {line}" for line in impact_lines(report.preview)[: _MOST["impact"]]
     ]
 

@@ -44,10 +44,10 @@ GOOD = (
 class Shop:
     """A deployment with one source `shop` of kind files, in a directory of its own."""
 
-    def __init__(self, directory: Path, home: Path | None = None, **source: Any) -> None:
+    def __init__(self, directory: Path, **source: Any) -> None:
         self.folder = directory / "in"
         self.folder.mkdir()
-        self.home = home or directory / "home"
+        self.home = directory / "home"
         limits = source.pop("limits", {})
         declared: dict[str, Any] = {
             "kind": "files",

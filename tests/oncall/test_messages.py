@@ -189,7 +189,7 @@ def test_it_says_what_broke_how_much_what_it_costs_and_what_to_do(lake: Lake) ->
         "",
         "net_amount shift: trailing ratio 98.7, limit at most 5 (stop)",
         "1 batch, 9,811 of 9,811 rows aside, since 2026-11-14 02:00 UTC",
-        "Letting it in: money at risk changes by +18,234.50 GBP, expected return of the action list"
+        "Waiving it: money at risk changes by +18,234.50 GBP, expected return of the action list"
         " by -512.25 GBP",
         "The champion shop.churn version 3 goes on serving.",
         "",
