@@ -44,7 +44,7 @@ def test_a_refused_file_is_seen_and_replaced(shop: QueueShop, tmp_path: Path) ->
     assert (entry.name, entry.level, entry.code) == ("item-1", "stop", "UNIT_SHIFT")
 
     report = desk.report(name, "item-1", None)
-    assert "cents" in report.likely
+    assert "unit" in report.likely
     assert report.rules[0].key == "shift:net_amount"
     assert [point.is_accepted for point in report.rules[0].trend.points][-1] is False
     assert report.rows_total > 0
