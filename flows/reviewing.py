@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import threading
+import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,8 @@ from tasks.warehouse import Lake, open_lake
 
 _LOG = logging.getLogger("holdfast.oncall")
 _SEND_EVERY_SECONDS = 60.0
+# A change of `conf/` is seen after so long.
+_REREAD_SECONDS = 10.0
 
 
 class Desk:
@@ -38,6 +41,9 @@ class Desk:
     def __init__(self, home: Path, names: Sequence[str]) -> None:
         self._home = home
         self._names = tuple(names)
+        self._guard = threading.Lock()
+        self._read: dict[str, Settings] = {}
+        self._read_at = -_REREAD_SECONDS
 
     def deployments(self) -> list[str]:
         """Those of the command line that have a lake: looking must not make one."""
@@ -105,6 +111,13 @@ class Desk:
                 _LOG.warning("Messages of %s wait: %s", name, error.what)
 
     def _found(self) -> dict[str, Settings]:
+        """Settings by deployment, read again after a while: that takes a tenth of a second each."""
+        with self._guard:
+            if time.monotonic() - self._read_at > _REREAD_SECONDS:
+                self._read, self._read_at = self._read_settings(), time.monotonic()
+            return self._read
+
+    def _read_settings(self) -> dict[str, Settings]:
         found = {}
         for name in self._names:
             try:

@@ -238,7 +238,12 @@ def gather(
             for row in read_history(lake, incident.incident_number)[-SHOWN_HISTORY:]
         ),
         serving=_as_serving(serving),
-        commands=suggest_commands(incident, [rule.key for rule in rules], lake.settings, moment),
+        commands=suggest_commands(
+            incident,
+            [rule.key for rule in rules if rule.severity == _broken_level(incident)],
+            lake.settings,
+            moment,
+        ),
         maximum_waiver_days=lake.settings.oncall.maximum_waiver_days,
         requested_by=str(request["author"]) if isinstance(request, Mapping) else None,
         preview=_plain(preview) if preview is not None else None,
@@ -300,6 +305,11 @@ def _read_rules(lake: Lake, incident: Incident) -> tuple[tuple[FailedRule, ...],
         for row in shown
     )
     return rules, len(found)
+
+
+def _broken_level(incident: Incident) -> str:
+    """The severity of what makes the item: that is what a waiver of it names."""
+    return "quarantine" if incident.cause.level == "held" else "stop"
 
 
 def _only_rule(incident: Incident) -> str | None:

@@ -101,31 +101,40 @@ def clean_page(page: str) -> str:
 def _draw(outcome: Any) -> str:
     import warnings
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from great_expectations.render.renderer import ValidationResultsPageRenderer
-        from great_expectations.render.view import DefaultJinjaPageView
+    log = logging.getLogger("great_expectations")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # it tells at length of each cell that it cannot fill
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from great_expectations.render.renderer import ValidationResultsPageRenderer
+            from great_expectations.render.view import DefaultJinjaPageView
 
-        drawn: str = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(outcome))
-    return drawn
+            page = ValidationResultsPageRenderer().render(outcome)
+            drawn: str = DefaultJinjaPageView().render(page)
+            return drawn
+    finally:
+        log.setLevel(level)
 
 
 def _tame(key: str, value: Any) -> Any:
+    """Figures stay, texts lose what could be markup, lists of what was found become a count."""
     if key in _VALUES:
         return None
     if isinstance(value, str):
         return value.translate(_LOOKALIKES)
     if isinstance(value, Mapping):
-        return (
-            f"{len(value)} values, not shown"
-            if key == "observed_value"
-            else {_tame("", k): _tame("", v) for k, v in value.items()}
-        )
+        return {name: _keep_numbers(one) for name, one in value.items()}
     if isinstance(value, list | tuple | set):
-        if key == "observed_value":
-            return f"{len(value)} values, not shown"
-        return [_tame("", one) for one in value]
+        return f"{len(value)} values, not shown"
     return value
+
+
+def _keep_numbers(value: Any) -> Any:
+    """Quantiles are figures of the batch; whatever is no number is left out."""
+    if isinstance(value, list | tuple):
+        return [_keep_numbers(one) for one in value]
+    return value if isinstance(value, int | float | None) else None
 
 
 # Their templates put `$` places into text before they escape, if they do.

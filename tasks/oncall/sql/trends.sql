@@ -57,9 +57,7 @@ select
     chosen.is_accepted,
     result.recorded_at,
     result.passed,
-    coalesce(
-        result.figure, result.failed_rows / nullif(result.checked_rows, 0)
-    ) as figure,
+    result.figure,
     result.lower_limit,
     result.upper_limit
 from result
