@@ -107,11 +107,14 @@ def up(
     mlflow_port: Annotated[
         int | None, typer.Option(help="MLflow's port; 0 takes any free one.", min=0, max=65_535)
     ] = None,
+    oncall_port: Annotated[
+        int | None, typer.Option(help="Port of on-call's page; 0 any free.", min=0, max=65_535)
+    ] = None,
     schedule: Annotated[
         Path | None, typer.Option(help="What is served and when, instead of conf/prefect.yaml.")
     ] = None,
 ) -> None:
-    """Start PostgreSQL, Prefect with the schedules, and MLflow on loopback, until Ctrl-C."""
+    """Start PostgreSQL, Prefect with the schedules, MLflow and on-call's page, until Ctrl-C."""
     from tasks.services import supervisor
     from tasks.settings import find_home, load_services
 
@@ -122,6 +125,7 @@ def up(
         mlflow_port,
         schedule,
         context.obj,
+        oncall_port,
     )
     run = supervisor.start_detached if detach else supervisor.run_in_front
     raise typer.Exit(run(plan, typer.echo))

@@ -83,6 +83,7 @@ def demo(context: typer.Context) -> None:
             None if is_free(ports.prefect_port) else 0,
             None if is_free(ports.mlflow_port) else 0,
             None,
+            oncall_port=None if is_free(ports.oncall_port) else 0,
         )
         code = supervisor.start_detached(plan, typer.echo)
         if code:

@@ -147,7 +147,28 @@ def publish_markdown(key: str, markdown: str, description: str = "") -> None:
     from prefect.artifacts import create_markdown_artifact
 
     create_markdown_artifact(
-        key=re.sub(r"[^a-z0-9]+", "-", key.lower()).strip("-") or "artifact",
+        key=_as_key(key),
         markdown=markdown,
         description=description,
     )
+
+
+def publish_link(key: str, link: str, text: str) -> None:
+    """Attach a link artifact to the flow run; outside a flow there is nothing to attach to."""
+    if not inside_flow():
+        return
+    from prefect.artifacts import create_link_artifact
+
+    create_link_artifact(key=_as_key(key), link=link, link_text=text)
+
+
+def notify_through_block(block: str, subject: str, body: str) -> None:
+    """Send through a notification block of Prefect, named `slack-webhook/oncall`."""
+    import prefect.blocks.notifications  # noqa: F401  (makes its kinds known)
+    from prefect.blocks.core import Block
+
+    Block.load(block).notify(body, subject=subject)
+
+
+def _as_key(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "artifact"

@@ -80,6 +80,7 @@ def _kind(annotation: Any) -> str:
         "tasks.settings.",
         "tasks.sections.",
         "tasks.sources.",
+        "tasks.channels.",
     ):
         text = text.replace(long, "")
     return text.split("Annotated[")[-1] if len(text) > 120 else text

@@ -183,6 +183,13 @@ class ValidationSettings(Section):
             " and more than three interquartile ranges, after three quarters of its batch."
         ),
     )
+    data_docs: bool = Field(
+        True,
+        description=(
+            "Whether a batch that breaks a rule gets a page of Great Expectations' Data Docs too,"
+            " without values and scripts, in the state directory."
+        ),
+    )
     tables: dict[str, TableRulesSettings] = Field(description="The rules of each canonical table.")
     features: FeatureRulesSettings
     scores: ScoreRulesSettings
@@ -495,21 +502,7 @@ class ServicesSettings(Section):
 
     prefect_port: int = Field(4200, ge=1024, le=65_535, description="Port of Prefect's server.")
     mlflow_port: int = Field(5000, ge=1024, le=65_535, description="Port of MLflow's UI.")
+    oncall_port: int = Field(4300, ge=1024, le=65_535, description="Port of on-call's page.")
     parallel_runs: int = Field(
         1, ge=1, le=64, description="Scheduled runs at work at the same time, all deployments."
-    )
-
-
-class OncallSettings(Section):
-    """What the person on call may decide, and how they hear of it."""
-
-    second_person: bool = Field(
-        False,
-        description=(
-            "Whether letting refused rows in needs a second person's approval: they would be"
-            " learnt from. A corrected file never does, since it is judged by every rule."
-        ),
-    )
-    maximum_waiver_days: int = Field(
-        90, ge=1, le=400, description="A waiver may not last longer; then it is asked anew."
     )

@@ -17,6 +17,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from tasks.channels import OncallSettings
 from tasks.errors import ConfigurationError, UsageError, suggest
 from tasks.populations import SimulationSettings
 from tasks.sections import (
@@ -25,7 +26,6 @@ from tasks.sections import (
     ClockSettings,
     EconomicsSettings,
     FeaturesSettings,
-    OncallSettings,
     RegistrySettings,
     ScoringSettings,
     Section,

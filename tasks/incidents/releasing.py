@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
+from tasks.channels import OncallSettings
 from tasks.errors import UsageError, suggest
 from tasks.handles import Batch, Incident, RuleResult, Waiver, WaiverEffect
 from tasks.incidents.waivers import name_waiver
-from tasks.sections import OncallSettings
 from tasks.warehouse import Connection
 
 # The rule that a waiver of a missing delivery names; see the dead-man's switch.

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from tasks.errors import ConfigurationError, HoldfastError, ServiceDown
 from tasks.postgres import DATABASE_URL_VARIABLE, connect, find_database
-from tasks.services import mlflow_server
+from tasks.services import mlflow_server, oncall_server
 from tasks.services.environment import (
     Services,
     is_alive,
@@ -232,13 +232,17 @@ def _check_servers(home: Path, services: Services) -> Iterator[Finding]:
         header = login_header(prefect_login(home))
         prefect = fetch_status(f"{services.prefect_api_url}/admin/version", header)
         mlflow = mlflow_server.check_login(home, services.mlflow_url)
+        oncall = oncall_server.check_health(services) if services.oncall_port else None
     except HoldfastError as error:
         yield _fail("Logins", error, "wrong")
         return
     for name, url, status in (
         ("Prefect", services.prefect_url, prefect),
         ("MLflow", services.mlflow_url, mlflow),
+        ("On-call's page", services.oncall_url, oncall),
     ):
+        if status is None:
+            continue
         if status == 200:
             yield Finding(name, "ok", url)
         else:

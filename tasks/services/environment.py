@@ -44,6 +44,7 @@ class Services:
     mlflow_port: int
     ready: bool
     children: tuple[Child, ...] = ()
+    oncall_port: int = 0
 
     @property
     def prefect_api_url(self) -> str:
@@ -52,6 +53,10 @@ class Services:
     @property
     def prefect_url(self) -> str:
         return f"http://127.0.0.1:{self.prefect_port}"
+
+    @property
+    def oncall_url(self) -> str:
+        return f"http://127.0.0.1:{self.oncall_port}"
 
     @property
     def mlflow_url(self) -> str:

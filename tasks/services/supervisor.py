@@ -1,8 +1,8 @@
-"""`holdfast up`: PostgreSQL, Prefect, MLflow and the schedules as one thing that stops as one.
+"""`holdfast up`: the database, Prefect, MLflow, on-call's page and the schedules as one thing.
 
 The supervisor holds a lock for as long as it lives and tells other commands in
-`home/services.json` where the servers are. Nothing is restarted behind anybody's back: if a part
-ends, all of it stops with the part's last words and exit 69.
+`home/services.json` where the servers are. It stops as one: nothing is restarted behind anybody's
+back, and if a part ends, all of it stops with the part's last words and exit 69.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 from tasks.errors import LockHeld, ServiceDown, UsageError
 from tasks.postgres import DATABASE_URL_VARIABLE, Database, ensure_database, find_database
 from tasks.sections import ServicesSettings
-from tasks.services import mlflow_server, prefect_server
+from tasks.services import mlflow_server, oncall_server, prefect_server
 from tasks.services.environment import (
     LOGIN,
     Child,
@@ -74,6 +74,7 @@ class Plan:
     parallel_runs: int
     schedule: Path
     deployment: str | None = None
+    oncall_port: int = 0
 
 
 def make_plan(
@@ -83,6 +84,7 @@ def make_plan(
     mlflow_port: int | None,
     schedule: Path | None,
     deployment: str | None = None,
+    oncall_port: int | None = None,
 ) -> Plan:
     """Settings (of `deployment`, if one is named), with what the command line says over them."""
     path = (schedule or SCHEDULE).resolve()
@@ -96,6 +98,7 @@ def make_plan(
         parallel_runs=settings.parallel_runs,
         schedule=path,
         deployment=deployment,
+        oncall_port=settings.oncall_port if oncall_port is None else oncall_port,
     )
 
 
@@ -113,12 +116,19 @@ def run_in_front(plan: Plan, say: Say) -> int:
         _clear_leftovers(plan.home, say)
         prefect_port = choose_port(prefect_server.NAME, plan.prefect_port, "prefect-port")
         mlflow_port = choose_port(mlflow_server.NAME, plan.mlflow_port, "mlflow-port")
-        services = Services(_describe_self(plan.home), prefect_port, mlflow_port, ready=False)
+        oncall_port = choose_port(oncall_server.NAME, plan.oncall_port, "oncall-port")
+        services = Services(
+            _describe_self(plan.home),
+            prefect_port,
+            mlflow_port,
+            ready=False,
+            oncall_port=oncall_port,
+        )
         running: list[Server] = []
         previous = {number: signal.signal(number, _ask_stop) for number in _STOP_SIGNALS}
         try:
             write_services(plan.home, services)
-            say("Starting PostgreSQL, Prefect and MLflow ...")
+            say("Starting PostgreSQL, Prefect, MLflow and on-call's page ...")
             services = _start(plan, services, running)
             show_addresses(plan.home, services, say)
             say("Ctrl-C stops everything.")
@@ -149,6 +159,7 @@ def start_detached(plan: Plan, say: Say) -> int:
     arguments += ["up", "--schedule", str(plan.schedule)]
     arguments += ["--prefect-port", str(plan.prefect_port)]
     arguments += ["--mlflow-port", str(plan.mlflow_port)]
+    arguments += ["--oncall-port", str(plan.oncall_port)]
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             arguments,
@@ -208,7 +219,20 @@ def show_addresses(home: Path, services: Services, say: Say) -> None:
     mlflow = f"(in {home / 'secrets'})" if hide else find_secret(home, "mlflow")
     say(f"Prefect  {services.prefect_url}/dashboard   login  {LOGIN}:{prefect}")
     say(f"MLflow   {services.mlflow_url}/             login  {LOGIN} / {mlflow}")
+    if services.oncall_port:
+        say(f"On-call  {services.oncall_url}/             login  {_oncall_logins(home, hide)}")
     say(f"Logs     {home / 'logs'}")
+
+
+def _oncall_logins(home: Path, hide: bool) -> str:
+    """The people of the page that have a password, with it for a terminal."""
+    if hide:
+        return f"(in {home / 'secrets'}, {oncall_server.SECRET_PREFIX}NAME)"
+    found = sorted((home / "secrets").glob(f"{oncall_server.SECRET_PREFIX}*"))
+    names = [path.name.removeprefix(oncall_server.SECRET_PREFIX) for path in found]
+    return ", ".join(
+        f"{name} / {find_secret(home, oncall_server.SECRET_PREFIX + name)}" for name in names
+    )
 
 
 # A closed terminal too: who stops without stopping the servers leaves them behind.
@@ -238,7 +262,8 @@ def _already_up(services: Services | None) -> LockHeld:
         "`holdfast up` already runs.",
         found=(
             f"pid {services.supervisor.pid} since {since:%Y-%m-%d %H:%M:%S} UTC,"
-            f" Prefect {services.prefect_url}, MLflow {services.mlflow_url}"
+            f" Prefect {services.prefect_url}, MLflow {services.mlflow_url},"
+            f" on-call {services.oncall_url}"
         ),
         next_step="use it, or holdfast down",
     )
@@ -289,6 +314,7 @@ def _start(plan: Plan, services: Services, running: list[Server]) -> Services:
             databases[mlflow_server.AUTH_DATABASE],
         )
     )
+    launch(oncall_server.plan_server(home, services, lake, plan.deployment))
     wait_until_ready(running[:1], _START_SECONDS)
     # Before anything is served: a run that a killed supervisor left RUNNING takes up the only
     # place of its deployment.

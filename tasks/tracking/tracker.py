@@ -178,6 +178,36 @@ class Tracker:
                     raise
                 _LOG.warning("The decision could not be shown on a run that is gone from MLflow.")
 
+    def log_page(self, name: str, page: Path, tags: Mapping[str, str]) -> str:
+        """Put a page for people, as HTML, into the run `name` of the experiment `<name>.oncall`.
+
+        There is one run a name: logged again, the page replaces the one before. Its run id.
+        """
+        with answers(self.uri):
+            experiment = self._experiment(f"{self.settings.deployment}.oncall")
+            found = self._client.search_runs(
+                [experiment], f"tags.`holdfast.page` = '{name}'", max_results=1
+            )
+            run_id: str = (
+                found[0].info.run_id
+                if found
+                else self._client.create_run(
+                    experiment,
+                    run_name=name,
+                    tags={
+                        "holdfast.page": name,
+                        "mlflow.source.name": "holdfast quarantine report",
+                        "mlflow.user": "holdfast",
+                    },
+                ).info.run_id
+            )
+            self._client.log_artifact(run_id, str(page))
+            for key, value in tags.items():
+                self._client.set_tag(run_id, f"holdfast.{key}", value[:4900])
+            if not found:
+                self._client.set_terminated(run_id)
+        return run_id
+
     def finish_run(self, run_id: str, *, failed: bool = False) -> None:
         """Close the parent run."""
         with answers(self.uri):
@@ -241,10 +271,10 @@ class Tracker:
                 ) from error
         return Path(found) / "artifacts" / MODEL_ARTIFACT
 
-    def _experiment(self) -> str:
+    def _experiment(self, name: str | None = None) -> str:
         from mlflow.exceptions import MlflowException
 
-        name = self.settings.deployment
+        name = name or self.settings.deployment
         found = self._client.get_experiment_by_name(name)
         if found is None:
             try:

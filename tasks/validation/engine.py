@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -55,17 +55,20 @@ def judge(
     memory_limit_mb: int = 1024,
     threads: int = 2,
     spill: Path | None = None,
+    keep: Callable[[Any], None] | None = None,
 ) -> dict[str, Judgement]:
-    """Run the suite over the Parquet file; one judgement a rule.
+    """Run the suite over the Parquet file; one judgement a rule. `keep` gets the whole outcome.
 
     Raises InternalError (70) where an expectation could not be computed, or where a rule has no
     result: Great Expectations drops an expectation of unknown type with no more than a log line.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        results = _validate(suite, path, memory_limit_mb, threads, spill)
+        outcome = _validate(suite, path, memory_limit_mb, threads, spill)
+    if keep is not None:
+        keep(outcome)
     judgements: dict[str, Judgement] = {}
-    for result in results:
+    for result in outcome.results:
         rule = str((result.expectation_config.meta or {}).get("rule", ""))
         _refuse_broken(rule, result)
         found = result.result
@@ -93,7 +96,7 @@ def judge(
 
 def _validate(
     suite: Any, path: Path, memory_limit_mb: int, threads: int, spill: Path | None
-) -> list[Any]:
+) -> Any:
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -132,7 +135,7 @@ def _validate(
             engine.dispose()
         for variable, token in tokens:
             variable.reset(token)  # type: ignore[arg-type]
-    return list(outcome.results)
+    return outcome
 
 
 def _refuse_broken(rule: str, result: Any) -> None:

@@ -25,6 +25,7 @@ from tasks.validation.checks import (
     percent,
     row_rule_stops,
 )
+from tasks.validation.datadocs import try_data_docs
 from tasks.validation.engine import Judgement, build_suite, judge
 from tasks.validation.history import History
 from tasks.validation.rules import (
@@ -90,10 +91,18 @@ def validate(
     spill = settings.home / "spill" / "validation"
     spill.mkdir(parents=True, exist_ok=True)
 
+    outcomes: list[Any] = []
+
     def ask(bounds: Mapping[str, Mapping[str, Any]]) -> dict[str, Judgement]:
         suite = suite_of(staged.table, bounds)
         return judge(
-            suite, path, bounds, memory_limit_mb=memory_limit_mb, threads=threads, spill=spill
+            suite,
+            path,
+            bounds,
+            memory_limit_mb=memory_limit_mb,
+            threads=threads,
+            spill=spill,
+            keep=outcomes.append,
         )
 
     with scratch(
@@ -129,6 +138,9 @@ def validate(
         if split.quarantined_rows:
             rejects = write_rejects(connection, str(path), rows, rejects_path(path))
         results = apply_waivers(results, waivers, staged)
+    if settings.validation.data_docs and not all(result.passed for result in results):
+        docs = settings.home / "datadocs" / settings.deployment
+        try_data_docs(outcomes[-1], docs, staged.batch_name, staged.raw.content_hash)
     kept = replace(figures, customers=around.customers)
     return _verdict(staged, results, kept, split.quarantined_rows, rejects, settings, waivers)
 

@@ -12,11 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from tasks.escaping import escape_markdown, escape_text
 from tasks.handles import RuleResult, StagedBatch, Verdict
 
 SHOWN_ROW_NUMBERS = 5
-_LONGEST_TEXT = 300
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ,.;%/-")
 
 
 def render_report(
@@ -46,25 +45,6 @@ def render_results(title: str, results: Sequence[RuleResult]) -> str:
             for r in failed
         ]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def escape_markdown(text: str) -> str:
-    """Text that Markdown and HTML show as it is: every other character becomes an entity."""
-    shortened = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
-    return "".join(
-        character
-        if character in _PLAIN or (character.isprintable() and ord(character) > 0x7F)
-        else f"&#{ord(character)};"
-        if character.isprintable()
-        else " "
-        for character in shortened
-    )
-
-
-def escape_text(text: str) -> str:
-    """Text for a terminal: one line, without control characters."""
-    shortened = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
-    return "".join(c if c.isprintable() else " " for c in shortened)
 
 
 def _headline(verdict: Verdict, name: str) -> str:

@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def wait_for(what: str, seconds: float, look) -> object:  # type: ignore[no-unty
 def start(home: Path, schedule: Path) -> subprocess.Popen[str]:
     arguments = [sys.executable, "-m", "flows.cli", "up", "--schedule", str(schedule)]
     return subprocess.Popen(
-        [*arguments, "--prefect-port", "0", "--mlflow-port", "0"],
+        [*arguments, "--prefect-port", "0", "--mlflow-port", "0", "--oncall-port", "0"],
         cwd=PROJECT,
         env={**os.environ, "HOLDFAST_HOME": str(home)},
         stdout=subprocess.PIPE,
@@ -137,14 +138,20 @@ def test_up_runs_the_schedule_and_stops_whole(own_home: Path) -> None:
 
         # Nothing of it is to be had from elsewhere, nor from the list of processes.
         for one in family(services):
-            for connection in one.net_connections("inet"):
-                if connection.status == psutil.CONN_LISTEN:
-                    assert connection.laddr.ip == "127.0.0.1"
-        shown = " ".join(" ".join(one.cmdline()) for one in family(services))
+            with suppress(psutil.NoSuchProcess):  # a run's process comes and goes
+                for connection in one.net_connections("inet"):
+                    if connection.status == psutil.CONN_LISTEN:
+                        assert connection.laddr.ip == "127.0.0.1"
+        shown = " ".join(map(read_command, family(services)))
         logs = "".join(p.read_text(errors="replace") for p in (own_home / "logs").iterdir())
         for name in ("prefect", "mlflow", "mlflow_sessions"):
             assert find_secret(own_home, name) not in shown
             assert find_secret(own_home, name) not in logs
+
+        # On-call's page lets nobody in, and each of its people has a password of their own.
+        assert fetch_status(f"{services.oncall_url}/health") == 200
+        assert fetch_status(f"{services.oncall_url}/health", {"Host": "evil.example"}) == 403
+        assert find_secret(own_home, "oncall-oncall") not in shown + logs
 
         # The page talks to the port that it came from.
         settings_url = f"{services.prefect_url}/ui-settings"
@@ -159,6 +166,7 @@ def test_up_runs_the_schedule_and_stops_whole(own_home: Path) -> None:
         assert process.returncode == 0, said
         assert services.prefect_url in said
         assert services.mlflow_url in said
+        assert services.oncall_url in said
         assert said.rstrip().endswith("Stopped.")
         assert "Traceback" not in said
         assert [one for one in started if runs(one)] == []
@@ -226,6 +234,14 @@ def count_without_token(services: Services, home: Path) -> int:
     except urllib.error.HTTPError as error:
         error.close()
         return error.code
+
+
+def read_command(process: psutil.Process) -> str:
+    """Its command line; empty where it has ended meanwhile."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def runs(process: psutil.Process) -> bool:

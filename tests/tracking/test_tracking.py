@@ -267,3 +267,17 @@ def test_a_store_of_a_newer_mlflow_is_not_touched(
     monkeypatch.setenv("HOLDFAST_TRACKING_URI", newer.url("psycopg2"))
     with pytest.raises(ConfigurationError, match="newer MLflow"), open_tracker(settings):
         raise AssertionError
+
+
+def test_a_page_has_one_run_a_name(tracker: Tracker, tmp_path: Path) -> None:
+    page = tmp_path / "item-7.html"
+    for text in ("<p>first</p>", "<p>second</p>"):
+        page.write_text(text, encoding="utf-8")
+        run_id = tracker.log_page("item-7", page, {"state": text})
+    experiment = tracker._client.get_experiment_by_name(f"{tracker.settings.deployment}.oncall")
+    (run,) = tracker._client.search_runs([experiment.experiment_id])
+    assert run.info.run_id == run_id
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["holdfast.state"] == "<p>second</p>"
+    found = tracker._client.download_artifacts(run_id, "item-7.html", str(tmp_path))
+    assert Path(found).read_text(encoding="utf-8") == "<p>second</p>"
