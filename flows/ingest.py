@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import flow
 
+from flows.telling import announce
 from tasks.errors import DataRejected
 from tasks.handles import Batch, Delivery, Intake
 from tasks.intake import steps as intake
@@ -23,11 +25,13 @@ def ingest(deployment: str | Path, actor: str = "scheduler", supersede: bool = F
     accepted ones before: they are as good or bad as they are whatever became of it, and a month
     that waits for last month's correction would only grow the hole.
 
-    When all were taken, what should have come and did not becomes an item. Then raises
+    When all were taken, what should have come and did not becomes an item, and people are told of
+    what is new. Then raises
     DataRejected (65) if a source that stops the night had a batch refused: the first of them
     with its causes, and how many more. Other errors stop at once.
     """
     settings = load_settings(deployment)
+    started_at = datetime.now(UTC)
     batches, refusals = [], []
     with open_lake(settings) as lake:
         intake.recover_intake(lake, settings)
@@ -43,10 +47,11 @@ def ingest(deployment: str | Path, actor: str = "scheduler", supersede: bool = F
                 refusals.append(intake.note_refusal(lake, delivery, batch))
         intake.watch_deliveries(lake, settings, actor=actor)
         ending = intake.sum_up_refusals(lake, refusals)
+        aside = tuple(one.batch for one in refusals if one.batch is not None)
+        announce(lake, aside, started_at)
     if ending is not None:
         raise ending
-    refused_batches = tuple(one.batch for one in refusals if one.batch is not None)
-    return Intake(tuple(batches), refused_batches)
+    return Intake(tuple(batches), aside)
 
 
 def _take_in(

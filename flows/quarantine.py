@@ -56,25 +56,106 @@ def list_items(
 
 
 @quarantine.command("show")
-def show_batch(
+def show_one(
     context: typer.Context,
-    batch: Item,
-    rule: Annotated[str | None, typer.Option(help="Rows of this rule only.")] = None,
-    rows: Annotated[int, typer.Option(help="How many rows to show.", min=0, max=10_000)] = 10,
+    asked: Item,
+    rule: Annotated[str | None, typer.Option(help="A batch's rows of this rule only.")] = None,
+    rows: Annotated[
+        int, typer.Option(help="How many rows of a batch to show.", min=0, max=10_000)
+    ] = 10,
     as_json: Json = False,
 ) -> None:
-    """One batch: rules with counts, shares and limits, and its rows, personal fields masked."""
+    """One screen: what broke, since when, what is usual, the rows (masked), and what to do next.
+
+    An item shows its cause over all its batches; a batch shows its rules and rows.
+    """
     settings = open_settings(context)
     from flows import showing
+    from flows.telling import gather_report
+    from tasks.incidents import steps as incidents
     from tasks.intake import steps as intake
+    from tasks.oncall import steps as oncall
     from tasks.warehouse import open_lake
 
     with open_lake(settings) as lake:
-        shown = intake.show_quarantine(lake, batch, rows=rows, rule=rule)
+        if incidents.parse_name(asked) is not None:
+            report = gather_report(lake, asked)
+            if as_json:
+                print_json(report.as_dictionary())
+            else:
+                typer.echo(oncall.render_text(report))
+            return
+        shown = intake.show_quarantine(lake, asked, rows=rows, rule=rule)
     if as_json:
         print_json(shown)
     else:
         showing.show_quarantine_batch(shown)
+
+
+@quarantine.command()
+def report(
+    context: typer.Context,
+    item: Annotated[str | None, typer.Argument(help="An item; without it, every open one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the report as a page that can be sent on: on disk, and in MLflow if it answers."""
+    settings = open_settings(context)
+    from flows.telling import report_item, report_queue
+
+    found = [report_item(settings, item)] if item else report_queue(settings)
+    written = [
+        {"item": one.name, "path": str(to.path), "url": to.url, "run_id": to.run_id}
+        for one, to in found
+    ]
+    if as_json:
+        print_json(written)
+        return
+    for line in written:
+        typer.echo(f"{line['item']}: {line['path']}")
+    if not written:
+        typer.echo("Nothing waits for a decision.")
+
+
+@quarantine.command()
+def watch(context: typer.Context, as_json: Json = False) -> None:
+    """The dead-man's switch, for a scheduler of your own: exit 75 while a delivery is missing."""
+    settings = open_settings(context)
+    from flows.telling import tell_oncall
+    from tasks.errors import LockHeld
+    from tasks.intake import steps as intake
+    from tasks.warehouse import open_lake
+
+    with open_lake(settings) as lake:
+        missing = intake.watch_deliveries(lake, settings)
+        tell_oncall(lake)
+    if as_json:
+        print_json(
+            [{"item": one.name, "code": one.cause.code, "what": one.cause.headline}
+             for one in missing]
+        )  # fmt: skip
+    if missing:
+        raise LockHeld(
+            "A delivery is missing.",
+            found="\n  ".join(f"{one.name} {one.cause.headline}" for one in missing),
+            next_step=f"holdfast -d {settings.called} quarantine show {missing[0].name}",
+        )
+    if not as_json:
+        typer.echo("Everything that was due has come.")
+
+
+@quarantine.command()
+def notify(context: typer.Context, as_json: Json = False) -> None:
+    """Send what people were not told yet, through every channel of `oncall.channels`."""
+    settings = open_settings(context)
+    from flows.telling import tell_oncall
+    from tasks.warehouse import open_lake
+
+    with open_lake(settings) as lake:
+        told = tell_oncall(lake)
+    if as_json:
+        print_json({"sent": told.sent, "waiting": told.waiting})
+    else:
+        typer.echo(f"{len(told.sent)} sent, {len(told.waiting)} to be tried again.")
 
 
 @quarantine.command("preview")

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from flows.decide import Choice, decide
+from flows.preview import preview
+from flows.telling import gather_report, tell_oncall
 from tasks.errors import HoldfastError, UsageError
-from tasks.incidents import steps as incidents
 from tasks.intake import steps as intake
 from tasks.oncall import steps as oncall
 from tasks.oncall.actions import Asked
 from tasks.orchestration import start_flow
-from tasks.registry import steps as registry
 from tasks.services.environment import find_secret, prepare_process
 from tasks.settings import Settings, find_home, list_deployments, load_settings
-from tasks.warehouse import Lake, open_lake
+from tasks.warehouse import open_lake
 
 _LOG = logging.getLogger("holdfast.oncall")
 _SEND_EVERY_SECONDS = 60.0
@@ -71,8 +71,6 @@ class Desk:
             batches = intake.find_case(lake, item).batches
         if not batches:
             raise UsageError(f"Nothing of {item} stands aside.")
-        from flows.preview import preview
-
         found = preview(
             settings,
             max(batch.batch_number for batch in batches),
@@ -134,56 +132,6 @@ class Desk:
         if deployment not in found:
             raise UsageError(f"There is no deployment '{deployment}'.", available=sorted(found))
         return found[deployment]
-
-
-def gather_report(
-    lake: Lake, item: str, preview: Mapping[str, Any] | None = None
-) -> oncall.IncidentReport:
-    """The report of an item, with masked rows from intake and the champion from the registry."""
-    return oncall.gather(
-        lake,
-        item,
-        sample=lambda number, rule: intake.show_quarantine(lake, str(number), rule=rule),
-        serving=registry.champion_status(lake)["champion"],
-        preview=preview,
-    )
-
-
-def report_item(
-    settings: Settings, asked: str, preview: Mapping[str, Any] | None = None
-) -> tuple[oncall.IncidentReport, oncall.Published]:
-    """`holdfast quarantine report ITEM`: the report, and where it was published."""
-    with open_lake(settings) as lake:
-        report = gather_report(lake, intake.find_case(lake, asked).incident.name, preview)
-    return report, oncall.publish_report(settings, report)
-
-
-def report_queue(
-    settings: Settings,
-) -> list[tuple[oncall.IncidentReport, oncall.Published]]:
-    """`holdfast quarantine report`: the same for every open item, and a page that lists them."""
-    with open_lake(settings) as lake:
-        names = [incident.name for incident in incidents.list_incidents(lake)]
-        entries = oncall.list_entries(
-            settings.deployment, intake.describe_queue(lake), datetime.now(UTC)
-        )
-        reports = [gather_report(lake, name) for name in names]
-    found = [(report, oncall.publish_report(settings, report)) for report in reports]
-    oncall.write_queue(settings, entries)
-    return found
-
-
-def tell_oncall(
-    lake: Lake, *, previews: Mapping[int, Mapping[str, Any]] | None = None, hurry: bool = True
-) -> oncall.Delivered:
-    """Tell people of items that nobody was told of yet; never an error, and soon over.
-
-    `previews` are by the number of the item. With `hurry` everything that waits is tried now and
-    within seconds (a night's way); without, only what is due again.
-    """
-    champion = registry.champion_status(lake)["champion"]
-    named = f"{champion['name']} version {champion['version']}" if champion else None
-    return oncall.send_notices(lake, previews=previews or {}, champion=named, hurry=hurry)
 
 
 def _send_for_ever(desk: Desk, stopped: threading.Event) -> None:

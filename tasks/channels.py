@@ -91,6 +91,10 @@ class OncallSettings(Section):
     maximum_waiver_days: int = Field(
         90, ge=1, le=400, description="A waiver may not last longer; then it is asked anew."
     )
+    preview_refused: bool = Field(
+        True,
+        description="Whether a refused batch is tried on a branch at once, to tell what it costs.",
+    )
     preview_score_change: float = Field(
         0.05, gt=0, lt=1, description="A preview counts scores that change by more than this."
     )

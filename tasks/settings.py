@@ -29,11 +29,10 @@ from tasks.sections import (
     RegistrySettings,
     ScoringSettings,
     Section,
-    ServicesSettings,
-    TrackingSettings,
     ValidationSettings,
     WarehouseSettings,
 )
+from tasks.servers import ServicesSettings, TrackingSettings
 from tasks.sources import IntakeSettings
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -131,6 +131,10 @@ def explain_likely(code: str, observed: Sequence[str] = ()) -> str:
 
 
 def _explain_shift(observed: Sequence[str]) -> str:
+    # The rule itself compares several quantiles, and says the unit where they agree.
+    said = next((text for text in observed if "looks like" in text), None)
+    if said is not None:
+        return f"The unit was changed: it {said[said.index('looks like') :]}."
     for text in observed:
         found = _RATIO.search(text)
         ratio = float(found[1].rstrip(".,").replace(",", "")) if found else 0.0

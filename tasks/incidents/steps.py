@@ -17,6 +17,7 @@ from tasks.incidents.decisions import (
 from tasks.incidents.queue import (
     find_incident,
     list_incidents,
+    parse_name,
     read_history,
     reopen_incident,
     resolve_incident,
@@ -48,6 +49,7 @@ __all__ = [
     "list_incidents",
     "list_waivers",
     "make_decision",
+    "parse_name",
     "plan_waivers",
     "read_history",
     "read_request",

@@ -22,7 +22,7 @@ from typing import Any
 
 from tasks.errors import LockHeld, ServiceDown, UsageError
 from tasks.postgres import DATABASE_URL_VARIABLE, Database, ensure_database, find_database
-from tasks.sections import ServicesSettings
+from tasks.servers import ServicesSettings
 from tasks.services import mlflow_server, oncall_server, prefect_server
 from tasks.services.environment import (
     LOGIN,
