@@ -8,6 +8,7 @@ A contract says for each column its type, whether it may be missing, and whether
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,14 @@ CONTRACTS: dict[str, Contract] = {
             rows_shown=False,
         ),
     )
+}
+
+Outcome = Literal["lapse", "cancellation", "given"]
+# The table that says who is a customer, by what leaving means.
+POPULATION: dict[Outcome, str] = {
+    "lapse": "orders",
+    "cancellation": "subscriptions",
+    "given": "labelled",
 }
 
 # `lake.main.scores` and, in this order, the exported files. One row a customer of a scoring run.

@@ -195,19 +195,10 @@ class ValidationSettings(Section):
     scores: ScoreRulesSettings
 
 
-Outcome = Literal["lapse", "cancellation", "given"]
-# The table that says who is a customer, by what leaving means.
-POPULATION: dict[Outcome, str] = {
-    "lapse": "orders",
-    "cancellation": "subscriptions",
-    "given": "labelled",
-}
-
-
 class FeaturesSettings(Section):
     """What is known of a customer at a time, who counts as one, and what leaving means."""
 
-    outcome: Outcome = Field(
+    outcome: Literal["lapse", "cancellation", "given"] = Field(
         "lapse",
         description=(
             "'lapse': no order in the horizon, of who was active; 'cancellation': every open"
@@ -248,11 +239,8 @@ class FeaturesSettings(Section):
             " has seen the outcome. Honest recency reaches 0.84 on groceries."
         ),
     )
-    churn_share_minimum: float = Field(
-        0.002, ge=0, le=1, description="A smaller share of leavers at a cut-off is no outcome."
-    )
-    churn_share_maximum: float = Field(
-        0.98, ge=0, le=1, description="A greater share of leavers at a cut-off is no outcome."
+    churn_share_limits: tuple[float, float] = Field(
+        (0.002, 0.98), description="A share of leavers at a cut-off outside them is no outcome."
     )
     allowed_leaks: tuple[str, ...] = Field(
         (), description="Features beyond the limit that somebody has looked at and found honest."

@@ -18,10 +18,10 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from tasks.channels import OncallSettings
+from tasks.contracts import POPULATION
 from tasks.errors import ConfigurationError, UsageError, suggest
 from tasks.populations import SimulationSettings
 from tasks.sections import (
-    POPULATION,
     ChurnSettings,
     ClockSettings,
     EconomicsSettings,

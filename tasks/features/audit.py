@@ -72,7 +72,7 @@ def check_outcomes(lake: Lake, table: FeatureTable, settings: FeaturesSettings) 
     An inverted label, or a window whose end is not delivered yet, shows so. Cut-offs with fewer
     customers than a training asks for say nothing. Raises DataRejected (65).
     """
-    low, high = settings.churn_share_minimum, settings.churn_share_maximum
+    low, high = settings.churn_share_limits
     rows = lake.rows(
         "select as_of, count(*) as customers, avg(churned::integer) as share"
         f" from lake.main.{quote(table.table)} where churned is not null"
@@ -92,7 +92,7 @@ def check_outcomes(lake: Lake, table: FeatureTable, settings: FeaturesSettings) 
         found="; ".join(listed),
         next_step=(
             "look whether the outcome is inverted or the newest deliveries are not in yet; if it is"
-            " right, set `features.churn_share_minimum` or `features.churn_share_maximum`"
+            " right, widen `features.churn_share_limits`"
         ),
     )
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from typing import Any
 
+from tasks.contracts import POPULATION as POPULATION
+from tasks.contracts import Outcome as Outcome
 from tasks.errors import UsageError
 from tasks.features.declaration import SQL
-from tasks.sections import POPULATION as POPULATION
-from tasks.sections import Outcome as Outcome
 from tasks.visibility import Supersession, visible_condition
 
 

@@ -127,7 +127,7 @@ def test_outcomes_that_cannot_be_are_an_item(
     with refused as caught, reporting_fault(lake, "LABEL"):
         check_outcomes(lake, flipped, few)
     assert share in str(caught.value)
-    assert "features.churn_share_maximum" in str(caught.value)
+    assert "features.churn_share_limits" in str(caught.value)
     [item] = list_incidents(lake)
     assert item.cause.code == "LABEL"
     with reporting_fault(lake, "LABEL"):

@@ -46,6 +46,11 @@ def facts(shop: Shop) -> dict[str, Any]:
         }
 
 
+def read_scores(shop: Shop) -> list[dict[str, Any]]:
+    with shop.scores().open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def alias_of(shop: Shop) -> int | None:
     from tasks.tracking.tracker import CHAMPION, open_tracker
 
@@ -145,7 +150,15 @@ def test_a_stopped_batch_ends_the_night(shop: Shop, prefect_api: PrefectApi) -> 
     assert shown["received_rows"] == shown["quarantined_rows"] == delivered
     assert shop.ask("status")["batches"]["quarantined"] == ["orders/part-00003"]
 
-    scores = shop.scores().read_bytes()
+    # The champion goes on serving the same list, which now says that orders stand aside.
+    before_scores = read_scores(shop)
     again = shop.run("score")
     assert again.returncode == 0, again.stderr
-    assert shop.scores().read_bytes() == scores
+    assert "STALE: orders behind" in again.stdout
+    after_scores = read_scores(shop)
+    told = ("stale_sources", "stale_days", "scoring_id", "known_by")
+    for row in (*before_scores, *after_scores):
+        row["stamp"] = tuple(row.pop(name) for name in told)
+    assert {row.pop("stamp")[0] for row in before_scores} == {""}
+    assert {row.pop("stamp")[0] for row in after_scores} == {"orders"}
+    assert after_scores == before_scores
