@@ -182,6 +182,10 @@ def _approve(lake: Lake, case: intake.Case, choice: Choice, author: str) -> Outc
         return _finish(lake, case, choice, (), already=True)
     waivers, reason = incidents.read_request(case.incident, author, lake.settings.called)
     incidents.grant(lake, case.incident, waivers, author, reason)
+    if case.incident.cause.level == "gap":
+        granted = incidents.find_incident(lake, case.incident.incident_number) or case.incident
+        incidents.resolve(lake, granted, "waived", actor=author, reason=reason)
+        return _finish(lake, case, choice, ())
     names = {waiver.batch_name for waiver in waivers}
     batches = tuple(b for b in case.batches if None in names or b.batch_name in names)
     return _publish(lake, intake.Case(case.incident, batches), choice, author, reason, "waived")

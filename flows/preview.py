@@ -16,7 +16,7 @@ from tasks.branch import Branch, open_branch
 from tasks.clock import find_time
 from tasks.errors import DataRejected, UsageError
 from tasks.features.comparison import compare_features
-from tasks.features.steps import build
+from tasks.features.steps import build, features_of
 from tasks.handles import Batch, FeatureTable, RawBatch, Snapshot, Verdict, Waiver
 from tasks.impact import How, Preview
 from tasks.incidents.waivers import append_waiver
@@ -200,7 +200,19 @@ def _compare_scores(
     if serving is None:
         return _note(found, "there is no champion yet, so no score and no money is compared")
     try:
-        scores = compare_scores(branch, *serving, *tables, branch.settings, threshold=score_change)
+        scores = compare_scores(
+            branch,
+            *serving,
+            *tables,
+            branch.settings,
+            threshold=score_change,
+            may_miss={
+                name: source
+                for source, one in branch.settings.intake.sources.items()
+                if one.optional
+                for name in features_of(one.table)
+            },
+        )
     except DataRejected as refusal:
         return _note(found, f"scores cannot be compared: {refusal.what} {refusal.found}".strip())
     return replace(found, scores=scores)

@@ -1,7 +1,7 @@
 """On-call's page: the process of `holdfast up` that serves it, and what it calls.
 
 `python -m flows.reviewing`; not for hands. It listens on loopback alone and ends on SIGTERM. Once
-a minute it also sends what messages are still to be sent.
+a minute it also looks for deliveries that are overdue, and sends messages that wait.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tasks.settings import Settings, find_home, list_deployments, load_settings
 from tasks.warehouse import open_lake
 
 _LOG = logging.getLogger("holdfast.oncall")
-_SEND_EVERY_SECONDS = 60.0
+_LOOK_EVERY_SECONDS = 60.0
 # A change of `conf/` is seen after so long.
 _REREAD_SECONDS = 10.0
 
@@ -97,14 +97,21 @@ class Desk:
         outcome = start_flow(decide, self._settings(deployment).called, choice)
         return (outcome.done,)
 
-    def send(self) -> None:
-        """Send what is still to be sent, of every deployment; a fault of one stops no other."""
+    def look_after(self) -> None:
+        """Look for deliveries that are overdue and send what is still to be sent.
+
+        Of every deployment; a fault of one stops no other.
+        """
         for name in self.deployments():
             try:
                 settings = self._settings(name)
-                if settings.oncall.channels:
-                    with open_lake(settings) as lake:
-                        tell_oncall(lake, hurry=False)
+                is_due = any(source.due for source in settings.intake.sources.values())
+                if not (is_due or settings.oncall.channels):
+                    continue
+                with open_lake(settings) as lake:
+                    if is_due:
+                        intake.watch_deliveries(lake, settings)
+                    tell_oncall(lake, hurry=False)
             except HoldfastError as error:
                 _LOG.warning("Messages of %s wait: %s", name, error.what)
 
@@ -134,12 +141,12 @@ class Desk:
         return found[deployment]
 
 
-def _send_for_ever(desk: Desk, stopped: threading.Event) -> None:
-    while not stopped.wait(_SEND_EVERY_SECONDS):
+def _look_for_ever(desk: Desk, stopped: threading.Event) -> None:
+    while not stopped.wait(_LOOK_EVERY_SECONDS):
         try:
-            desk.send()
+            desk.look_after()
         except Exception:  # noqa: BLE001  (the next minute tries again)
-            _LOG.exception("messages could not be sent")
+            _LOG.exception("looking after the queue failed")
 
 
 def main() -> None:
@@ -163,7 +170,7 @@ def main() -> None:
             _LOG.warning("%s is left out: %s", name, error.what)
     passwords = {person: find_secret(home, oncall.secret_name(person)) for person in sorted(people)}
     stopped = threading.Event()
-    threading.Thread(target=_send_for_ever, args=(desk, stopped), daemon=True).start()
+    threading.Thread(target=_look_for_ever, args=(desk, stopped), daemon=True).start()
     try:
         oncall.serve(
             desk,

@@ -5,6 +5,7 @@ Nothing is published or exported: both rankings are temporary tables of the conn
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,14 +31,25 @@ def compare_scores(
     *,
     threshold: float = SCORE_CHANGE,
     value_column: str = "value_amount",
+    may_miss: Mapping[str, str] | None = None,
 ) -> ScoreMoves:
     """Score the newest cut-off of both tables and compare: probabilities, action list, money.
 
-    A score moves if its probability changes by more than `threshold`. Raises DataRejected (65)
+    A score moves if its probability changes by more than `threshold`. `may_miss` are features that
+    may be absent, by the optional source that they come from. Raises DataRejected (65)
     where either ranking would be refused as unsound.
     """
     for kept, features in (("ranking_before", before), ("ranking_after", after)):
-        rank_customers(lake, champion, predictor, features, settings, value_column, explained=False)
+        rank_customers(
+            lake,
+            champion,
+            predictor,
+            features,
+            settings,
+            value_column,
+            explained=False,
+            may_miss=may_miss,
+        )
         lake.run(
             _SQL / "keep_ranking.sql",
             {"affordable_contacts": settings.economics.affordable_contacts},
