@@ -137,11 +137,27 @@ def describe_queue(lake: Lake, *, everything: bool = False) -> list[dict[str, An
                     }
                     for batch in members
                 ],
-                "rows_aside": sum(batch.quarantined_rows for batch in aside),
+                "rows_aside": _count_aside(lake, incident, aside),
                 "review": f"holdfast -d {called} quarantine show {incident.name}",
             }
         )
     return items
+
+
+def _count_aside(lake: Lake, incident: Incident, aside: Sequence[Batch]) -> int:
+    """Rows that stand aside for the item: those of its rule, or whole batches that were stopped."""
+    if incident.cause.level != "held":
+        return sum(batch.quarantined_rows for batch in aside)
+    return int(
+        lake.scalar(
+            "select coalesce(sum(failed_rows), 0) from lake.ledger.rule_results"
+            " where rule = $rule and list_contains($numbers::integer[], batch_number)",
+            {
+                "rule": incident.cause.key.rpartition("|")[2],
+                "numbers": [batch.batch_number for batch in aside],
+            },
+        )
+    )
 
 
 def describe_history(lake: Lake, asked: str | None = None) -> list[dict[str, Any]]:
