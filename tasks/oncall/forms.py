@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 FIELDS_BYTES = 65_536
 _MOST_PARTS = 200
+_PIECE_BYTES = FIELDS_BYTES // 4
 _NAME = "corrected"
 
 
@@ -69,16 +71,17 @@ async def read_form(request: Request, *, uploads: Path | None = None, file_bytes
             size += len(chunk)
             if size > FIELDS_BYTES + (file_bytes if uploads is not None else 0):
                 raise BadForm(413, "The form is larger than the page takes.")
-            decoder.receive_data(chunk or None)
-            while not isinstance(event := decoder.next_event(), NeedData):
-                if isinstance(event, Field):
-                    target.begin_field(event.name)
-                elif isinstance(event, File):
-                    target.begin_file(form, uploads, event.filename or "")
-                elif isinstance(event, Data):
-                    target.take(form, event.data, more=event.more_data)
-                elif isinstance(event, Epilogue):
-                    ended = True
+            for piece in _cut(chunk):
+                decoder.receive_data(piece)
+                while not isinstance(event := decoder.next_event(), NeedData | Epilogue):
+                    if isinstance(event, Field):
+                        target.begin_field(event.name)
+                    elif isinstance(event, File):
+                        target.begin_file(form, uploads, event.filename or "")
+                    elif isinstance(event, Data):
+                        target.take(form, event.data, more=event.more_data)
+                ended = isinstance(event, Epilogue)
+                if ended:
                     break
             if ended:
                 break
@@ -98,12 +101,24 @@ async def read_form(request: Request, *, uploads: Path | None = None, file_bytes
     return form
 
 
+def _cut(chunk: bytes) -> Iterator[bytes | None]:
+    """A chunk as the network gave it, in pieces that the decoder's own limit does not refuse.
+
+    It counts what it has not given back yet, and a chunk may be as large as all fields may be.
+    """
+    if not chunk:
+        yield None
+    for start in range(0, len(chunk), _PIECE_BYTES):
+        yield chunk[start : start + _PIECE_BYTES]
+
+
 class _Target:
     """Where the part that is being read goes."""
 
     def __init__(self) -> None:
         self._name = ""
         self._value = bytearray()
+        self._fields_bytes = 0
         self._file: IO[bytes] | None = None
         self._is_file = False
 
@@ -131,6 +146,9 @@ class _Target:
                 if not more:
                     self.close()
             return
+        self._fields_bytes += len(data)
+        if self._fields_bytes > FIELDS_BYTES:
+            raise BadForm(413, "The form is larger than the page takes.")
         self._value += data
         if not more:
             try:

@@ -424,3 +424,33 @@ def test_only_a_replay_takes_a_file() -> None:
     assert (asked.file, asked.corrected) == (None, None)
     held = {**fields, "decision": ["discard"], "until": ["2026-12-01"]}
     assert parse_decision(held, "ann", None, now).until == date(2026, 12, 1)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1_000, 65_536, 500_000])
+def test_a_file_larger_than_all_fields_comes_whole_whatever_the_chunks_are(
+    tmp_path: Path, chunk_bytes: int
+) -> None:
+    from starlette.requests import Request
+
+    from tasks.oncall.forms import read_form
+
+    # A packed file has few ends of line, so the reader sees no place to cut it.
+    content = bytes(number % 251 for number in range(400_000)).replace(b"\n", b"x")
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="reason"\r\n\r\nin pence\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="m.csv.gz"\r\n'
+        b"Content-Type: application/gzip\r\n\r\n" + content + b"\r\n--b--\r\n"
+    )
+    chunks = [body[at : at + chunk_bytes] for at in range(0, len(body), chunk_bytes)]
+
+    async def receive() -> dict[str, Any]:
+        chunk = chunks.pop(0)
+        return {"type": "http.request", "body": chunk, "more_body": bool(chunks)}
+
+    headers = [(b"content-type", b"multipart/form-data; boundary=b")]
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    form = asyncio.run(read_form(request, uploads=tmp_path, file_bytes=1_000_000))
+    assert form.one("reason") == "in pence"
+    assert form.file is not None
+    assert form.file.read_bytes() == content
+    form.discard()
