@@ -33,12 +33,30 @@ def discover(settings: Settings) -> list[Delivery]:
     """
     found: list[Delivery] = []
     for name, source in settings.intake.sources.items():
-        try:
-            found.extend(_discover_source(name, source, settings))
-        except SourceAbsent:
-            if not source.optional:
-                raise
+        found.extend(discover_source(name, source, settings))
     return found
+
+
+def discover_source(name: str, source: Source, settings: Settings) -> list[Delivery]:
+    """Every delivery of one source, in order of name. Raises as `discover` does."""
+    try:
+        return _list_deliveries(name, source, settings)
+    except SourceAbsent:
+        if not source.optional:
+            raise
+        return []
+
+
+def _list_deliveries(name: str, source: Source, settings: Settings) -> list[Delivery]:
+    if isinstance(source, PostgresSource):
+        parts = databases.list_parts(name, source)
+        location = databases.describe_location(source)
+    elif isinstance(source, FilesSource) and source.pattern is not None:
+        return _discover_files(name, source)
+    else:
+        parts = tables.list_parts(name, source, settings)
+        location = tables.describe_location(name, source)
+    return [_deliver(name, part, source, location) for part in parts]
 
 
 def check_name(batch_name: str) -> tuple[str, str]:
@@ -60,18 +78,6 @@ def is_whole_file(source: Source) -> bool:
 
 def _is_plain(part: str) -> bool:
     return bool(_NAME.match(part)) and part.strip(".") != ""
-
-
-def _discover_source(name: str, source: Source, settings: Settings) -> list[Delivery]:
-    if isinstance(source, PostgresSource):
-        parts = databases.list_parts(name, source)
-        location = databases.describe_location(source)
-    elif isinstance(source, FilesSource) and source.pattern is not None:
-        return _discover_files(name, source)
-    else:
-        parts = tables.list_parts(name, source, settings)
-        location = tables.describe_location(name, source)
-    return [_deliver(name, part, source, location) for part in parts]
 
 
 def _deliver(name: str, part: str, source: Source, location: str) -> Delivery:

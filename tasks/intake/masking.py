@@ -33,18 +33,18 @@ def mask_line(line: str, source: Source | None, header: Sequence[str] | None) ->
     """
     cut = line[:SHOWN_CHARACTERS]
     if source is None or len(line) > SHOWN_CHARACTERS:
-        return _shape(cut)
+        return shape_of(cut)
     harmless = harmless_columns(source)
     if line.startswith("{"):
         return _mask_object(line, harmless, frozenset(source.columns))
     if header is None:
-        return _shape(cut)
+        return shape_of(cut)
     delimiter = find_delimiter(source, header)
     fields = split_line(line, delimiter)
     if fields is None or len(fields) != len(header):
-        return _shape(cut)
+        return shape_of(cut)
     return delimiter.join(
-        _printable(field) if name in harmless else _shape(field)
+        _printable(field) if name in harmless else shape_of(field)
         for name, field in zip(header, fields, strict=True)
     )
 
@@ -105,16 +105,16 @@ def _mask_object(line: str, harmless: frozenset[str], declared: frozenset[str]) 
     try:
         row = json.loads(line)
     except ValueError:
-        return _shape(line)
+        return shape_of(line)
     if not isinstance(row, dict):
-        return _shape(line)
+        return shape_of(line)
     # Written pair by pair: masked names may be equal, and none may swallow another.
     pairs = (
-        f"{_json(name if name in declared else _shape(name))}: "
+        f"{_json(name if name in declared else shape_of(name))}: "
         + _json(
             value
             if name in harmless or value is None or isinstance(value, bool)
-            else _shape(str(value))
+            else shape_of(str(value))
         )
         for name, value in row.items()
     )
@@ -129,7 +129,7 @@ def _mentions(expression: str, column: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(column)}(?!\w)", expression, re.IGNORECASE) is not None
 
 
-def _shape(text: str) -> str:
+def shape_of(text: str) -> str:
     """`Ann-7` becomes `Xxx-9`: any digit 9, any letter x or X, any control character a dot."""
     return "".join(map(_kind, text))
 

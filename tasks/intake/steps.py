@@ -1,7 +1,7 @@
 """The steps of intake, as a flow calls them: discover, stage, (validate,) publish.
 
 recover_intake(lake, settings)
-for delivery in discover_deliveries(settings):
+for delivery in find_deliveries(lake, settings, actor):
     staged = stage_delivery(lake, delivery, settings, actor, supersede)
     if isinstance(staged, Batch):   # known already, nothing to do
         continue
@@ -20,11 +20,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.contracts import CONTRACTS
+from tasks.errors import Refused
 from tasks.handles import Batch, Delivery, RawBatch, StagedBatch, Verdict
+from tasks.incidents.causes import cause_of_name
+from tasks.incidents.queue import raise_incident, resolve_raised
 from tasks.intake.corrections import apply_corrections, export_rows, read_corrections
 from tasks.intake.degrees import describe_behind, find_hold, judge_sources
 from tasks.intake.degrees import watch_deliveries as watch
-from tasks.intake.deliveries import discover
+from tasks.intake.deliveries import discover, discover_source
 from tasks.intake.ledger import (
     UNFINISHED,
     count_batches,
@@ -65,6 +68,7 @@ __all__ = [
     "export_rows",
     "find_bytes",
     "find_case",
+    "find_deliveries",
     "find_hold",
     "judge_sources",
     "list_quarantine",
@@ -79,6 +83,24 @@ __all__ = [
     "sum_up_refusals",
     "watch_deliveries",
 ]
+
+
+def _find(lake: Lake, settings: Settings, actor: str) -> list[Delivery]:
+    """Every delivery of every source; a file that is refused by its name is an item until it goes.
+
+    Raises Refused (77) for it, and as `discover` does.
+    """
+    found: list[Delivery] = []
+    for name, source in settings.intake.sources.items():
+        try:
+            found.extend(discover_source(name, source, settings))
+        except Refused as refusal:
+            report = {"found": refusal.found, "next_step": refusal.next_step}
+            cause = cause_of_name(name, refusal.what)
+            raise_incident(lake, cause, table=source.table, actor=actor, report=report)
+            raise
+        resolve_raised(lake, cause_of_name(name).key, actor=actor, reason="no such file any more")
+    return found
 
 
 def _stage(
@@ -198,6 +220,7 @@ def _recover(lake: Lake, settings: Settings) -> list[Batch]:
 
 recover_intake = step(_recover, name="recover intake")
 discover_deliveries = step(discover, name="discover deliveries", retries=2)
+find_deliveries = step(_find, name="find deliveries", retries=2)
 stage_delivery = step(_stage, name="stage delivery", retries=2)
 restage_batch = step(_restage, name="stage batch again", retries=2)
 publish_batch = step(_publish, name="publish batch", retries=2)
