@@ -23,7 +23,7 @@ from tasks.contracts import CONTRACTS
 from tasks.errors import Refused
 from tasks.handles import Batch, Delivery, RawBatch, StagedBatch, Verdict
 from tasks.incidents.causes import cause_of_name
-from tasks.incidents.queue import raise_incident, resolve_raised
+from tasks.incidents.queue import list_incidents, raise_incident, resolve_raised
 from tasks.intake.corrections import apply_corrections, export_rows, read_corrections
 from tasks.intake.degrees import describe_behind, find_hold, judge_sources
 from tasks.intake.degrees import watch_deliveries as watch
@@ -91,6 +91,7 @@ def _find(lake: Lake, settings: Settings, actor: str) -> list[Delivery]:
     Raises Refused (77) for it, and as `discover` does.
     """
     found: list[Delivery] = []
+    gone: set[str] = set()
     for name, source in settings.intake.sources.items():
         try:
             found.extend(discover_source(name, source, settings))
@@ -99,7 +100,11 @@ def _find(lake: Lake, settings: Settings, actor: str) -> list[Delivery]:
             cause = cause_of_name(name, refusal.what)
             raise_incident(lake, cause, table=source.table, actor=actor, report=report)
             raise
-        resolve_raised(lake, cause_of_name(name).key, actor=actor, reason="no such file any more")
+        gone.add(cause_of_name(name).key)
+    for incident in list_incidents(lake):
+        if incident.cause.key in gone:
+            reason = "there is no such file any more"
+            resolve_raised(lake, incident.cause.key, actor=actor, reason=reason)
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -193,6 +194,9 @@ class FedShop:
     def __init__(self, lake: Lake, settings: Settings, folder: Path) -> None:
         self.lake, self.settings, self.folder = lake, settings, folder
         self.source_folder = folder / "in"
+        self.numbers = itertools.count(1)
+        # The file that was delivered last.
+        self.delivered = self.source_folder
         for name in ("orders", "outcomes"):
             (self.source_folder / name).mkdir(parents=True, exist_ok=True)
 
@@ -204,6 +208,7 @@ class FedShop:
         """A complete file in the folder of a source."""
         path = self.source_folder / source / name
         path.write_bytes(content)
+        self.delivered = path
         return path
 
     def write_history(self) -> None:
@@ -312,6 +317,9 @@ class FedShop:
         """Take the fault away and discard what it has left open, so that the next one is alone."""
         for name in set(_hashes(self.source_folder)) - set(before.sources):
             (self.source_folder / name).unlink()
+        for name, digest in before.sources.items():
+            kept = self.settings.home / "raw" / digest[:2] / digest
+            (self.source_folder / name).write_bytes(kept.read_bytes())
         known = {item.name for item in before.items}
         for item in list_incidents(self.lake):
             if item.name in known:
