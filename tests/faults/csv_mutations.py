@@ -39,7 +39,7 @@ class Text:
     rows: tuple[tuple[str, ...], ...]
     delimiter: str = ","
     ending: str = "\n"
-    quoting: int = csv.QUOTE_MINIMAL
+    quoting: Literal[0, 1] = csv.QUOTE_MINIMAL
 
     def write(self) -> bytes:
         text = io.StringIO()

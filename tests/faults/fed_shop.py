@@ -247,13 +247,14 @@ class FedShop:
         champion = find_champion(self.lake)
         if champion is not None:
             open_champion(self.lake, champion)
+        published, recorded = self.tally()
         return Observed(
-            published=self._published(),
-            recorded=self._recorded(),
+            published=published,
+            recorded=recorded,
             batches=tuple(read_batches(self.lake)),
             items=tuple(list_incidents(self.lake)),
             sources=_hashes(self.source_folder),
-            kept=_hashes(self.settings.home / "raw"),
+            kept=self.kept(),
             champion=champion,
             champion_files=hash_files(champion.directory) if champion else {},
             leftovers=tuple(
@@ -267,6 +268,23 @@ class FedShop:
     def observe_files(self) -> dict[str, str]:
         """The sha256 of each delivered file."""
         return _hashes(self.source_folder)
+
+    def kept(self) -> dict[str, str]:
+        """The sha256 of each file in our keeping."""
+        return _hashes(self.settings.home / "raw")
+
+    def tally(self) -> tuple[dict[str, str], dict[str, int]]:
+        """A fingerprint of each canonical table ('' for an empty one), rows of each ledger's."""
+        counts = self._count(
+            [f"main.{table}" for table in CONTRACTS]
+            + [f"ledger.{table}" for table in LEDGER_TABLES]
+        )
+        snapshot = self.lake.snapshot()
+        published = {
+            table: table_fingerprint(self.lake, table, snapshot) if counts[f"main.{table}"] else ""
+            for table in CONTRACTS
+        }
+        return published, {table: counts[f"ledger.{table}"] for table in LEDGER_TABLES}
 
     def page(self, batch: Batch) -> dict[str, Any]:
         """What `holdfast quarantine show --json` says of a batch."""
@@ -293,17 +311,6 @@ class FedShop:
         )
         listed = json.dumps(list_quarantine(self.lake), default=str)
         return "\n".join([listed, *(str(row["text"]) for row in texts)])
-
-    def _published(self) -> dict[str, str]:
-        snapshot = self.lake.snapshot()
-        counts = self._count([f"main.{table}" for table in CONTRACTS])
-        return {
-            table: table_fingerprint(self.lake, table, snapshot) if counts[f"main.{table}"] else ""
-            for table in CONTRACTS
-        }
-
-    def _recorded(self) -> dict[str, int]:
-        return self._count([f"ledger.{table}" for table in LEDGER_TABLES])
 
     def _count(self, tables: Sequence[str]) -> dict[str, int]:
         rows = self.lake.rows(
