@@ -9,11 +9,15 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import struct
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +25,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.handles import Batch, IncidentLevel
+from flows.decide import Choice
+from tasks.errors import LockHeld
+from tasks.handles import Batch, IncidentLevel, IncidentState
+from tasks.incidents.queue import list_incidents, read_history
 from tasks.intake.disk import demand_space
 from tasks.intake.publication import publish
 from tasks.intake.raw import keep_raw
+from tasks.intake.replay import find_case
 from tasks.scoring.exports import write_files
 from tasks.warehouse import Lake
 from tests.faults.fed_shop import (
@@ -45,6 +53,12 @@ from tests.faults.fed_shop import (
 Deliver = Callable[[FedShop], None]
 Check = Callable[[FedShop, Outcome], None]
 Injection = Callable[[FedShop], AbstractContextManager[None]]
+Command = Callable[[FedShop, "Fault"], Outcome]
+
+# The list says a thousand: HOLDFAST_STORM=1000
+STORM_FILES = int(os.environ.get("HOLDFAST_STORM", "20"))
+UNTIL = (datetime.now(UTC) + timedelta(days=9)).date()
+TWO_PEOPLE = {"oncall": {"second_person": True}}
 
 # What somebody may write where a name or a text belongs.
 SQL = [
@@ -57,6 +71,11 @@ TEMPLATES = ["{{7*7}}", "${7*7}", "!!python/object/apply:os.system ['id']", "%s%
 FORMULAS = ["=1+1", "+1", "-1", "@sum(a1)", "\t=1", "\r=1", "a\n=1"]
 MARKUP = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "javascript:alert(1)"]
 LOG_LINES = ["a\x1b[31mred", "a\x07b\x9b2Jc", "a\u2028ERROR b", "\u202egnp.exe"]
+
+
+def take_in(shop: FedShop, fault: Fault) -> Outcome:
+    """What most faults are met with: `holdfast ingest`."""
+    return shop.ingest(fault.settings, supersede=fault.supersede)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +96,9 @@ class Fault:
     exit_code: int = 65
     code: str = ""
     level: IncidentLevel = "stop"
+    state: IncidentState = "open"
     column: str = ""
-    publishes: bool = False
+    publishes: bool | None = False
     heals: bool = False
     again_exit_code: int | None = None
     says: str = ""
@@ -86,6 +106,8 @@ class Fault:
     settings: Mapping[str, Any] = field(default_factory=dict)
     supersede: bool = False
     inject: Injection = lambda _: nullcontext()
+    batches: int = 1
+    command: Command = take_in
     check: Check | None = None
 
 
@@ -237,6 +259,92 @@ def _written_meanwhile(shop: FedShop) -> Iterator[None]:
         patch.setattr("tasks.intake.raw.demand_space", grow_then)
         yield
     path.write_bytes(delivered)
+
+
+# --- what people decide ---------------------------------------------------------------------
+
+
+def _set_aside(shop: FedShop) -> None:
+    """A day in cents, refused: the item that people then decide about."""
+    file(every(paid=lambda row: f"{float(row['paid']) * 100:.2f}"))(shop)
+    assert shop.ingest().exit_code == 65
+
+
+def _item(shop: FedShop) -> str:
+    """The item that was opened last."""
+    return list_incidents(shop.lake, unresolved=False)[-1].name
+
+
+def _answer(shop: FedShop, choices: Sequence[Choice], settings: Mapping[str, Any]) -> Outcome:
+    """The decisions in turn; the last one's answer, those before must be carried out."""
+    *before, last = choices
+    for choice in before:
+        assert shop.decide(choice, settings).exit_code == 0
+    return shop.decide(last, settings)
+
+
+def deciding(*choices: Choice) -> Command:
+    """Decisions about the newest item, one after the other."""
+
+    def command(shop: FedShop, fault: Fault) -> Outcome:
+        named = [replace(choice, item=choice.item or _item(shop)) for choice in choices]
+        return _answer(shop, named, fault.settings)
+
+    return command
+
+
+def _replace_twice(shop: FedShop, fault: Fault) -> Outcome:
+    """The same corrected file is put in the batch's place twice."""
+    path = shop.folder / "corrected.csv"
+    [batch] = find_case(shop.lake, _item(shop)).batches or [None]
+    if batch is not None:
+        path.write_bytes(as_csv(usual_rows(prefix=f"right{batch.batch_number}")))
+    choice = Choice(_item(shop), "replay", "ann", file=path)
+    return _answer(shop, [choice, choice], fault.settings)
+
+
+def _decide_at_once(shop: FedShop, fault: Fault) -> Outcome:
+    """Two people decide differently at one moment: one is heard, the other hears who was."""
+    item = _item(shop)
+    choices = (
+        Choice(item, "discard", "ann", reason="not ours"),
+        Choice(item, "waive", "bob", reason="ours", until=UNTIL),
+    )
+    start = threading.Barrier(len(choices))
+
+    def decide(choice: Choice) -> Outcome:
+        start.wait(30)
+        outcome = shop.decide(choice, fault.settings)
+        while outcome.exit_code == LockHeld.exit_code:  # somebody is at it: as told, again later
+            time.sleep(0.05)
+            outcome = shop.decide(choice, fault.settings)
+        return outcome
+
+    shop.configure(fault.settings)
+    with ThreadPoolExecutor(len(choices)) as pool:
+        heard, refused = sorted(pool.map(decide, choices), key=lambda one: one.exit_code)
+    assert heard.exit_code == 0, heard.message
+    return refused
+
+
+def _decided_by(*authors: str) -> Check:
+    """Who has decided what stands in the item's history, once each."""
+
+    def check(shop: FedShop, _: Outcome) -> None:
+        number = list_incidents(shop.lake, unresolved=False)[-1].incident_number
+        history = read_history(shop.lake, number)
+        decisions = [row["actor"] for row in history if row["what"].startswith("decision")]
+        assert decisions == list(authors)
+
+    return check
+
+
+def _deliver_storm(shop: FedShop) -> None:
+    """Many files with one and the same fault."""
+    for number in range(STORM_FILES):
+        rows = usual_rows(prefix=f"storm{number}", rows=2)
+        rows[1] |= {"customer": CANARY}
+        shop.deliver(f"storm-{number}.csv", as_csv(rows)[:-12])
 
 
 # --- what is the row's own ------------------------------------------------------------------
@@ -946,5 +1054,83 @@ FAULTS: tuple[Fault, ...] = (
             column="kind",
         )
         for payload in TEMPLATES[2:4]
+    ),
+    # 81: decided twice, wrongly, by one where two are needed, or at once
+    Fault(
+        81,
+        "discarded, and then waived by another",
+        _set_aside,
+        exit_code=64,
+        command=deciding(
+            Choice("", "discard", "ann", reason="not ours"),
+            Choice("", "waive", "bob", reason="ours", until=UNTIL),
+        ),
+        check=_decided_by("ann"),
+    ),
+    Fault(
+        81,
+        "discarded twice",
+        _set_aside,
+        exit_code=0,
+        command=deciding(*[Choice("", "discard", "ann", reason="not ours")] * 2),
+        check=_decided_by("ann"),
+    ),
+    Fault(
+        81,
+        "another item than there is",
+        file(spoil([4])[:0]),
+        exit_code=64,
+        command=deciding(Choice("item-99999", "discard", "ann", reason="not ours")),
+    ),
+    Fault(
+        81,
+        "released twice",
+        _set_aside,
+        exit_code=0,
+        publishes=True,
+        command=_replace_twice,
+        check=_decided_by("ann"),
+    ),
+    Fault(
+        81,
+        "released by one where two are needed",
+        _set_aside,
+        exit_code=77,
+        code="UNIT_SHIFT",
+        state="waiting",
+        settings=TWO_PEOPLE,
+        command=deciding(
+            Choice("", "waive", "ann", reason="new prices", until=UNTIL),
+            Choice("", "approve", "ann"),
+        ),
+        check=_decided_by("ann"),
+    ),
+    Fault(
+        81,
+        "released by two",
+        _set_aside,
+        exit_code=0,
+        publishes=True,
+        settings=TWO_PEOPLE,
+        command=deciding(
+            Choice("", "waive", "ann", reason="new prices", until=UNTIL),
+            Choice("", "approve", "bob"),
+        ),
+    ),
+    Fault(
+        81,
+        "decided differently by two at once",
+        _set_aside,
+        exit_code=64,
+        publishes=None,
+        command=_decide_at_once,
+    ),
+    # 82: a storm
+    Fault(
+        82,
+        "many bad files with one cause",
+        _deliver_storm,
+        code="MALFORMED",
+        batches=STORM_FILES,
     ),
 )

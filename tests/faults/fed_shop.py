@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from flows.decide import Choice, decide
 from flows.ingest import ingest
 from tasks.contracts import CONTRACTS
 from tasks.errors import HoldfastError
@@ -230,7 +231,10 @@ class FedShop:
             "intake": {"sources": sources_of(self.source_folder), "limits": dict(LIMITS)},
         }
         _merge(sections, overrides)
-        self.path.write_text(yaml.safe_dump(sections), encoding="utf-8")
+        text = yaml.safe_dump(sections)
+        # Two at once ask for the same settings: a file half written would be none.
+        if not self.path.exists() or self.path.read_text(encoding="utf-8") != text:
+            self.path.write_text(text, encoding="utf-8")
         return self.path
 
     def ingest(self, overrides: Mapping[str, Any] | None = None, **options: Any) -> Outcome:
@@ -242,6 +246,16 @@ class FedShop:
             except HoldfastError as error:
                 return Outcome(error.exit_code, str(error), log.getvalue(), error.next_step)
         return Outcome(0, "", log.getvalue(), "", tuple(batches))
+
+    def decide(self, choice: Choice, overrides: Mapping[str, Any] | None = None) -> Outcome:
+        """What a decision by command or by page does, with its exit code and what it says."""
+        path = self.configure(overrides or {})
+        with _listening() as log:
+            try:
+                done = decide.fn(str(path), choice)
+            except HoldfastError as error:
+                return Outcome(error.exit_code, str(error), log.getvalue(), error.next_step)
+        return Outcome(0, done.done, log.getvalue(), "", done.batches)
 
     def observe(self) -> Observed:
         champion = find_champion(self.lake)

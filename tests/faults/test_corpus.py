@@ -41,7 +41,7 @@ def test_a_fault_is_met_as_the_list_says(fed: FedShop, fault: Fault) -> None:
     delivered = fed.observe_files()
     try:
         with fault.inject(fed):
-            outcome = fed.ingest(fault.settings, supersede=fault.supersede)
+            outcome = fault.command(fed, fault)
         after = fed.observe()
         assert outcome.exit_code == fault.exit_code, outcome.message
         assert delivered == fed.observe_files(), "a delivered file was changed"
@@ -86,7 +86,8 @@ def assert_published(fed: FedShop, before: Observed, after: Observed, fault: Fau
     accepted = [batch for batch in new if batch.state == "accepted"]
     for batch in new:
         assert batch.accepted_rows + batch.quarantined_rows == batch.received_rows
-    if not fault.publishes:
+    publishes = bool(accepted) if fault.publishes is None else fault.publishes
+    if not publishes:
         assert after.published == before.published
         assert accepted == []
         return
@@ -111,7 +112,7 @@ def assert_one_item(
     [item] = new
     cause = item.cause
     assert re.fullmatch(fault.code, cause.code), cause
-    assert (cause.level, item.state) == (fault.level, "open")
+    assert (cause.level, item.state) == (fault.level, fault.state)
     assert fault.column in ("", cause.column)
     assert cause.headline
     assert cause.headline.isprintable()
@@ -119,8 +120,8 @@ def assert_one_item(
     assert outcome.next_step
     if cause.level != "stop":
         return
-    [number] = item.batches
-    [batch] = [batch for batch in after.batches if batch.batch_number == number]
+    assert len(item.batches) == fault.batches
+    [batch] = [batch for batch in after.batches if batch.batch_number == item.batches[0]]
     page = fed.page(batch)
     text = json.dumps(page, default=str, ensure_ascii=False)
     assert CANARY not in text
@@ -139,7 +140,7 @@ def assert_one_item(
 
 def assert_runs_again(fed: FedShop, after: Observed, fault: Fault) -> None:
     """The same command adds nothing, or mends what can be mended."""
-    again = fed.ingest(fault.settings, supersede=fault.supersede)
+    again = fault.command(fed, fault)
     expected = fault.exit_code if fault.again_exit_code is None else fault.again_exit_code
     assert again.exit_code == expected, again.message
     assert CANARY not in again.message + again.log
