@@ -27,13 +27,14 @@ import pytest
 
 from flows.decide import Choice
 from tasks.errors import LockHeld
-from tasks.handles import Batch, IncidentLevel, IncidentState
+from tasks.handles import Batch, Delivery, IncidentLevel, IncidentState, RawBatch
 from tasks.incidents.queue import list_incidents, read_history
 from tasks.intake.disk import demand_space
 from tasks.intake.publication import publish
 from tasks.intake.raw import keep_raw
 from tasks.intake.replay import find_case
 from tasks.scoring.exports import write_files
+from tasks.settings import Settings
 from tasks.warehouse import Lake
 from tests.faults.fed_shop import (
     CANARY,
@@ -82,12 +83,14 @@ def take_in(shop: FedShop, fault: Fault) -> Outcome:
 class Fault:
     """One way in which a row of the list happens.
 
-    `deliver` puts the fault where it is found, `inject` makes it happen while the command runs.
-    `exit_code` is the command's, `again_exit_code` that of the same command run again (None: the
-    same). `code` names the only item it leaves for on-call ('' for none), at `level`, `column`
-    the column that it names. `publishes` says whether its rows are published, `heals` whether the
-    second run publishes them. `says` must be in what on-call reads, `lines` are among the lines
-    that it names. `check` asserts what is the row's own.
+    `prepare` puts in place what must be there before, `deliver` the fault where it is found, and
+    `inject` makes it happen while the command runs. `exit_code` is the command's,
+    `again_exit_code` that of the same command run again (None: the same). `code` names the only
+    item that it leaves for on-call ('' for none), at `level`, in `state`, shared by `batches`;
+    `column` is the column that it names. `publishes` says whether rows are published (None: one
+    or the other), `heals` whether the second run publishes them. `says` must be in what on-call
+    reads, `lines` are among the lines that it names. `command` is what is run, mostly taking in.
+    `check` asserts what is the row's own.
     """
 
     number: int
@@ -105,6 +108,7 @@ class Fault:
     lines: tuple[int, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     supersede: bool = False
+    prepare: Deliver = lambda _: None
     inject: Injection = lambda _: nullcontext()
     batches: int = 1
     command: Command = take_in
@@ -220,9 +224,10 @@ def _swapped_at_the_source(shop: FedShop) -> Iterator[None]:
     path = shop.delivered
     delivered = path.read_bytes()
 
-    def then_swap(*arguments: Any, **options: Any) -> Any:
-        raw = keep_raw(*arguments, **options)
-        path.write_bytes(delivered.replace(b"EUR", b"JPY"))
+    def then_swap(delivery: Delivery, settings: Settings) -> RawBatch:
+        raw = keep_raw(delivery, settings)
+        if delivery.location == str(path):
+            path.write_bytes(delivered.replace(b"EUR", b"JPY"))
         return raw
 
     with pytest.MonkeyPatch.context() as patch:
@@ -259,6 +264,77 @@ def _written_meanwhile(shop: FedShop) -> Iterator[None]:
         patch.setattr("tasks.intake.raw.demand_space", grow_then)
         yield
     path.write_bytes(delivered)
+
+
+# --- what is found beyond a single file -----------------------------------------------------
+
+
+def then_train(shop: FedShop, fault: Fault) -> Outcome:
+    """Take in what there is, which is sound by itself, and train."""
+    taken = shop.ingest(fault.settings)
+    assert taken.exit_code == 0, taken.message
+    return shop.train(fault.settings)
+
+
+def source(name: str, table: str, columns: Mapping[str, str], **mapped: str) -> dict[str, Any]:
+    """Settings of a further source, whose parts must come without a gap."""
+    declared = {"kind": "files", "table": table, "pattern": "*", "columns": dict(columns)}
+    return {"intake": {"sources": {name: {**declared, "map": mapped}}}}
+
+
+VISITS = source(
+    "visits",
+    "events",
+    {"customer": "text", "at": "timestamp"},
+    customer_id="customer",
+    occurred_at='"at"',
+    kind="'visit'",
+)
+PEOPLE = source(
+    "people",
+    "customers",
+    {"customer": "text", "since": "timestamp", "told": "timestamp"},
+    customer_id="customer",
+    registered_at="since",
+    recorded_at="told",
+)
+STATIC = {
+    "features": {
+        "outcome": "given",
+        "minimum_customers": 20,
+        "minimum_churners": 5,
+        "minimum_stayers": 5,
+    }
+}
+
+
+def _skip_a_month(shop: FedShop) -> None:
+    """Visits of January and March."""
+    for month in ("2024-01", "2024-03"):
+        lines = [f"c{n}@shop.test,{month}-{1 + n % 28:02}T10:00:00Z" for n in range(39)]
+        lines.append(f"{CANARY},{month}-05T10:00:00Z")
+        shop.deliver(f"{month}.csv", "\n".join(["customer,at", *lines, ""]).encode(), "visits")
+
+
+def _people(since: str) -> bytes:
+    names = [*(f"c{n}@shop.test" for n in range(19)), CANARY]
+    lines = [f"{name},{since}T00:00:00Z,{since}T12:00:00Z" for name in names]
+    return "\n".join(["customer,since,told", *lines, ""]).encode()
+
+
+def _register(shop: FedShop) -> None:
+    """Twenty people; most of them have ordered since, up to March 2024."""
+    shop.deliver("2023.csv", _people("2023-02-01"), "people")
+    taken = shop.ingest(PEOPLE)
+    assert taken.exit_code == 0, taken.message
+
+
+def _leak(shop: FedShop) -> None:
+    """Outcomes with a column that was filled from them: everybody who left has nine calls."""
+    lines = outcome_rows("2024-05", churned=200, rows=800).decode().splitlines()
+    told = [line.rpartition(",")[0] + (",9" if ",true," in line else ",1") for line in lines[1:]]
+    told[3] = told[3].replace("2024-05-3@shop.test", CANARY)
+    shop.deliver("leak.csv", "\n".join([lines[0], *told, ""]).encode(), "outcomes")
 
 
 # --- what people decide ---------------------------------------------------------------------
@@ -819,12 +895,45 @@ FAULTS: tuple[Fault, ...] = (
         publishes=True,
         check=_only_its_day,
     ),
+    # 20: a delivery that did not come
+    Fault(
+        20,
+        "a month is missing between two",
+        _skip_a_month,
+        exit_code=75,
+        code="GAP",
+        level="gap",
+        publishes=True,
+        settings=VISITS,
+        command=then_train,
+    ),
     # 21: twice in the batch
     Fault(
         21,
         "every line twice",
         file([row for row in every()[:30] for _ in range(2)]),
         code="DUP_KEY",
+    ),
+    # 22: an id given to somebody else
+    Fault(
+        22,
+        "registered anew, long after the last order",
+        file(_people("2025-06-01"), "2025.csv", "people"),
+        code="ID_REUSE",
+        column="customer_id",
+        prepare=_register,
+        settings=PEOPLE,
+    ),
+    # 23: a feature that knows the outcome
+    Fault(
+        23,
+        "a column that was filled after the customer had left",
+        _leak,
+        code="LEAK",
+        level="fault",
+        publishes=True,
+        settings=STATIC,
+        command=then_train,
     ),
     # 24: the outcome
     Fault(

@@ -106,6 +106,7 @@ def sources_of(folder: Path) -> dict[str, Any]:
             "table": "orders",
             "folder": str(folder / "orders"),
             "pattern": "*",
+            "gaps": "allow",
             "columns": {
                 "customer": "text",
                 "number": "text",
@@ -131,6 +132,7 @@ def sources_of(folder: Path) -> dict[str, Any]:
             "table": "labelled",
             "folder": str(folder / "outcomes"),
             "pattern": "*",
+            "gaps": "allow",
             "columns": {
                 "customer": "text",
                 "seen": "timestamp",
@@ -208,6 +210,7 @@ class FedShop:
     def deliver(self, name: str, content: bytes, source: str = "orders") -> Path:
         """A complete file in the folder of a source."""
         path = self.source_folder / source / name
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
         self.delivered = path
         return path
@@ -231,6 +234,8 @@ class FedShop:
             "intake": {"sources": sources_of(self.source_folder), "limits": dict(LIMITS)},
         }
         _merge(sections, overrides)
+        for name, source in sections["intake"]["sources"].items():
+            source.setdefault("folder", str(self.source_folder / name))
         text = yaml.safe_dump(sections)
         # Two at once ask for the same settings: a file half written would be none.
         if not self.path.exists() or self.path.read_text(encoding="utf-8") != text:
@@ -242,10 +247,22 @@ class FedShop:
         path = self.configure(overrides or {})
         with _listening() as log:
             try:
-                batches = ingest.fn(str(path), ACTOR, **options)
+                taken = ingest.fn(str(path), ACTOR, **options)
             except HoldfastError as error:
                 return Outcome(error.exit_code, str(error), log.getvalue(), error.next_step)
-        return Outcome(0, "", log.getvalue(), "", tuple(batches))
+        return Outcome(0, "", log.getvalue(), "", taken.batches)
+
+    def train(self, overrides: Mapping[str, Any] | None = None) -> Outcome:
+        """What `holdfast -d PATH train` does; what it is to refuse it refuses before it learns."""
+        from flows.train import train
+
+        path = self.configure(overrides or {})
+        with _listening() as log:
+            try:
+                train.fn(str(path))
+            except HoldfastError as error:
+                return Outcome(error.exit_code, str(error), log.getvalue(), error.next_step)
+        return Outcome(0, "", log.getvalue())
 
     def decide(self, choice: Choice, overrides: Mapping[str, Any] | None = None) -> Outcome:
         """What a decision by command or by page does, with its exit code and what it says."""

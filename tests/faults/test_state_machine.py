@@ -299,16 +299,16 @@ class Deliveries(RuleBasedStateMachine):
     # --- the model ------------------------------------------------------------------------
 
     def _model_ingest(self, supersede: bool) -> int:
+        """Every file is tried; one that is refused keeps no other out."""
+        codes = [0]
         for name in sorted(self.folder):
             content = self.folder[name]
             state = self.states.get(content)
             if state == "superseded" and not supersede:
                 continue
-            if state in ("accepted", "replayed", "waived", "discarded"):
-                continue
-            if self._model_try(name, content, supersede) != 0:
-                return 65
-        return 0
+            if state not in ("accepted", "replayed", "waived", "discarded"):
+                codes.append(self._model_try(name, content, supersede))
+        return max(codes)
 
     def _model_try(self, name: str, content: Content, supersede: bool) -> int:
         """A content on its way to the lake: refused, or published in the place of another."""
