@@ -33,6 +33,7 @@ _MEANINGS: Mapping[str, str] = {
     "return_sign": "a return with a positive amount",
     "price_not_zero": "a gift, a sample or a write-off",
 }
+_NOTES: Mapping[str, str] = {"in quarantine": ", a line that broke two rules counted once"}
 _HAPPENS = {"quarantine": "set aside", "warn": "kept, warned of"}
 TOTALS = ("in quarantine", "accepted", "received")
 
@@ -99,9 +100,10 @@ def show(findings: list[Finding]) -> str:
             continue
         meaning = _MEANINGS.get(finding.rule)
         name = finding.rule if finding.rule in TOTALS else f"`{finding.rule}`"
+        happens = f"{_HAPPENS[finding.severity]} " if finding.severity else ""
         lines.append(
-            f"| {name}{': ' + meaning if meaning else ''} | {finding.lines:,}"
-            f" | {finding.expected or 0:,} | {_HAPPENS.get(finding.severity, '')} |"
+            f"| {name}{': ' + meaning if meaning else _NOTES.get(name, '')} | {finding.lines:,}"
+            f" | {finding.expected or 0:,} | {happens}|"
         )
     clean = sum(not f.lines and f.reconciled for f in findings)
     return "\n".join([*lines, f"| the other {clean} rules about rows | 0 | 0 | |"])

@@ -299,12 +299,13 @@ PEOPLE = source(
     recorded_at="told",
 )
 STATIC = {
+    "intake": {"sources": {"outcomes": {"known": {"basis": "declared", "lag_days": 1}}}},
     "features": {
         "outcome": "given",
         "minimum_customers": 20,
         "minimum_churners": 5,
         "minimum_stayers": 5,
-    }
+    },
 }
 
 
@@ -331,9 +332,9 @@ def _register(shop: FedShop) -> None:
 
 def _leak(shop: FedShop) -> None:
     """Outcomes with a column that was filled from them: everybody who left has nine calls."""
-    lines = outcome_rows("2024-05", churned=200, rows=800).decode().splitlines()
+    lines = outcome_rows("2024-02", churned=200, rows=800).decode().splitlines()
     told = [line.rpartition(",")[0] + (",9" if ",true," in line else ",1") for line in lines[1:]]
-    told[3] = told[3].replace("2024-05-3@shop.test", CANARY)
+    told[3] = told[3].replace("2024-02-3@shop.test", CANARY)
     shop.deliver("leak.csv", "\n".join([lines[0], *told, ""]).encode(), "outcomes")
 
 
@@ -995,7 +996,11 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         27,
         "a gzip of good lines without end",
-        file(gzip.compress((",".join(HEADER) + "\n" + (_BAD_LINE + "\n") * 200_000).encode())),
+        file(
+            gzip.compress(
+                (",".join(HEADER) + "\n" + (_BAD_LINE + "k" * 300 + "\n") * 50_000).encode()
+            )
+        ),
         code="BOMB",
     ),
     Fault(27, "a Parquet file that unpacks to 10 GB", _bomb, code="BOMB"),
@@ -1021,7 +1026,13 @@ FAULTS: tuple[Fault, ...] = (
         settings=orders(checksum_file=True),
     ),
     Fault(
-        28, "it grows while it is copied", file(spoil([4])), exit_code=75, inject=_written_meanwhile
+        28,
+        "it grows while it is copied",
+        file(spoil([4])),
+        exit_code=75,
+        inject=_written_meanwhile,
+        heals=True,
+        again_exit_code=0,
     ),
     # 29: changed meanwhile
     Fault(
