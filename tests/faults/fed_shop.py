@@ -49,6 +49,7 @@ HISTORY = tuple(f"2024-03-{day:02}" for day in range(1, 8))
 # Held back from the history, for whoever wants to deliver late.
 LATE = "2024-03-04"
 TODAY = "2024-03-08"
+# All but `notices`: a message that was not heard is sent again.
 LEDGER_TABLES = (
     "batches",
     "quarantine",
@@ -232,6 +233,8 @@ class FedShop:
         sections: dict[str, Any] = {
             "deployment": self.settings.deployment,
             "intake": {"sources": sources_of(self.source_folder), "limits": dict(LIMITS)},
+            # What letting it in would cost is tested where previews are; it takes seconds a fault.
+            "oncall": {"preview_refused": False},
         }
         _merge(sections, overrides)
         for name, source in sections["intake"]["sources"].items():
@@ -322,7 +325,7 @@ class FedShop:
         return show_quarantine(self.lake, str(batch.batch_number))
 
     def everything_shown(self) -> str:
-        """All texts of the ledger, and the list of what stands aside, as JSON.
+        """All texts of the ledger, the list of what stands aside, and the reports on disk.
 
         Without the kept raw lines: a page shows those masked.
         """
@@ -332,6 +335,7 @@ class FedShop:
             "rule_results": "t",
             "decisions": "t",
             "waivers": "t",
+            "notices": "t",
             "quarantine": "{'rule': t.rule, 'reason': t.reason}",
         }
         texts = self.lake.rows(
@@ -341,7 +345,12 @@ class FedShop:
             )
         )
         listed = json.dumps(list_quarantine(self.lake), default=str)
-        return "\n".join([listed, *(str(row["text"]) for row in texts)])
+        return "\n".join([listed, *(str(row["text"]) for row in texts), *self.reports().values()])
+
+    def reports(self) -> dict[str, str]:
+        """The pages of items as they were written, by the item's name."""
+        folder = self.settings.home / "reports" / self.settings.deployment
+        return {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.html")}
 
     def _count(self, tables: Sequence[str]) -> dict[str, int]:
         rows = self.lake.rows(

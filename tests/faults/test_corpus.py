@@ -18,7 +18,8 @@ from tasks.contracts import CONTRACTS
 from tasks.intake.raw import hash_file
 from tasks.settings import HOME_VARIABLE, Settings
 from tasks.warehouse import open_lake
-from tests.faults.corpus import FAULTS, Fault
+from tests.faults.corpus import FAULTS
+from tests.faults.fault import Fault
 from tests.faults.fed_shop import CANARY, FedShop, Observed, Outcome, open_shop
 
 pytestmark = pytest.mark.faults
