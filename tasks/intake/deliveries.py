@@ -11,7 +11,7 @@ from pathlib import Path
 from tasks.errors import Refused
 from tasks.handles import Delivery
 from tasks.intake import databases, tables
-from tasks.intake.rejection import SourceAbsent, show
+from tasks.intake.rejection import OfferRefused, SourceAbsent, show
 from tasks.settings import Settings
 from tasks.sources import NAME_PATTERN, FilesSource, PostgresSource, Source
 
@@ -26,25 +26,23 @@ REPLAYED = "replayed by hand"
 def discover(settings: Settings) -> list[Delivery]:
     """Every delivery of every source: sources as declared, their parts in order of name.
 
-    Raises Refused (77) for a file that is a link or has a name off the allow-list,
+    Raises OfferRefused (77) for a file that is a link or has a name off the allow-list,
     ConfigurationError (78) for a folder, file or package that is not there, ServiceDown (69) for
     a database that does not answer. An optional source whose folder or file is not there offers
     nothing.
     """
     found: list[Delivery] = []
     for name, source in settings.intake.sources.items():
-        found.extend(discover_source(name, source, settings))
+        try:
+            found.extend(_list_deliveries(name, source, settings))
+        except SourceAbsent:
+            if not source.optional:
+                raise
+        except Refused as refusal:
+            offer = OfferRefused(refusal.what, found=refusal.found, next_step=refusal.next_step)
+            offer.source = name
+            raise offer from refusal
     return found
-
-
-def discover_source(name: str, source: Source, settings: Settings) -> list[Delivery]:
-    """Every delivery of one source, in order of name. Raises as `discover` does."""
-    try:
-        return _list_deliveries(name, source, settings)
-    except SourceAbsent:
-        if not source.optional:
-            raise
-        return []
 
 
 def _list_deliveries(name: str, source: Source, settings: Settings) -> list[Delivery]:

@@ -15,7 +15,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -437,8 +436,3 @@ def _merge(target: dict[str, Any], changes: Mapping[str, Any]) -> None:
             _merge(target[key], value)
         else:
             target[key] = value
-
-
-def at(text: str) -> datetime:
-    """A moment of UTC from ISO text."""
-    return datetime.fromisoformat(text).astimezone(UTC)
