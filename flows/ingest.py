@@ -35,7 +35,7 @@ def ingest(deployment: str | Path, actor: str = "scheduler", supersede: bool = F
     batches, refusals = [], []
     with open_lake(settings) as lake:
         intake.recover_intake(lake, settings)
-        deliveries = intake.discover_deliveries(settings)
+        deliveries = intake.discover_deliveries(lake, settings, actor)
         for delivery in track(deliveries, "ingest", lambda one: one.batch_name):
             try:
                 batch = _take_in(lake, delivery, settings, actor, supersede)

@@ -18,7 +18,7 @@ from tasks.handles import Cause, IncidentLevel, RuleResult
 _CODES: tuple[tuple[str, str], ...] = (
     (r"columns", "SCHEMA"),
     (r"rows", "EMPTY"),
-    (r"one_currency|currency_allowed", "CURRENCY"),
+    (r"one_currency|currency_allowed|(new_category|category_mix):currency", "CURRENCY"),
     (r"shift|median", "UNIT_SHIFT"),
     (r".*_finite", "NONFINITE"),
     (r"base_rate", "LABEL"),
@@ -76,6 +76,7 @@ _LIKELY: Mapping[str, str] = {
     "CONFLICT": "The source delivered a part again with other content: a correction, or a mistake"
     " in a file's name.",
     "CHANGED": "Somebody or something changed the file while it was being worked on.",
+    "NAME": "Somebody renamed a file by hand, linked one, or tries what a name can do.",
     "GAP": "The source's job did not run, or its file did not arrive.",
     "LEAK": "A feature knows the outcome: a column was filled after the customer had left.",
 }
@@ -84,22 +85,25 @@ _RATIO = re.compile(r"ratio ([\d.,]+(?:e[+-]?\d+)?)")
 _UNIT_TOLERANCE = 1.25
 
 
-def name_code(rule: str) -> str:
-    """The code of the fault list that a broken rule stands for."""
-    for pattern, code in _CODES:
-        if re.fullmatch(pattern, rule):
-            return code
-    return _UNKNOWN
+def name_code(rule: str, column: str = "") -> str:
+    """The code of the fault list that a broken rule stands for, of this column or of any."""
+    place = _place(rule, column)
+    return _CODES[place][1] if place < len(_CODES) else _UNKNOWN
 
 
 def cause_of_stop(source: str, results: Sequence[RuleResult], headline: str = "") -> Cause:
     """The cause of a stopped batch: its most telling broken rule that stops."""
     stopping = [result for result in results if not result.passed and result.severity == "stop"]
     failed = stopping or [result for result in results if not result.passed]
-    first = min(failed, key=lambda r: (_place(r.rule), -r.failed_rows, r.column), default=None)
+    first = min(
+        failed, key=lambda r: (_place(r.rule, r.column), -r.failed_rows, r.column), default=None
+    )
     if first is None:
         return _cause(source, _UNKNOWN, "stop", "", headline or "the batch was stopped")
-    return _cause(source, name_code(first.rule), "stop", first.column, headline or _say(first))
+    code = name_code(first.rule, first.column)
+    # Some missing values are set aside one by one; so many that it stops are a column gone.
+    code = "NULLS" if code == "MISSING" else code
+    return _cause(source, code, "stop", first.column, headline or _say(first))
 
 
 def causes_of_held(source: str, results: Sequence[RuleResult]) -> list[Cause]:
@@ -108,7 +112,7 @@ def causes_of_held(source: str, results: Sequence[RuleResult]) -> list[Cause]:
     return [
         Cause(
             key=f"{source}|held|{result.rule}",
-            code=name_code(result.rule),
+            code=name_code(result.rule, result.column),
             level="held",
             source=source,
             column=result.column,
@@ -121,6 +125,11 @@ def causes_of_held(source: str, results: Sequence[RuleResult]) -> list[Cause]:
 def cause_of_rejection(source: str, code: str, column: str, reason: str) -> Cause:
     """The cause of a delivery that could not be read, or that is in conflict."""
     return _cause(source, code, "stop", column, reason)
+
+
+def cause_of_name(source: str, headline: str = "") -> Cause:
+    """The cause of a file that cannot be a delivery, for its name or because it is a link."""
+    return _cause(source, "NAME", "fault", "", headline)
 
 
 def explain_likely(code: str, observed: Sequence[str] = ()) -> str:
@@ -155,9 +164,9 @@ def _cause(source: str, code: str, level: IncidentLevel, column: str, headline: 
     return Cause(f"{source}|{level}|{code}|{column}", code, level, source, column, headline)
 
 
-def _place(rule: str) -> int:
+def _place(rule: str, column: str) -> int:
     for place, (pattern, _) in enumerate(_CODES):
-        if re.fullmatch(pattern, rule):
+        if re.fullmatch(pattern, rule) or re.fullmatch(pattern, f"{rule}:{column}"):
             return place
     return len(_CODES)
 

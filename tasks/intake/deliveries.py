@@ -11,7 +11,7 @@ from pathlib import Path
 from tasks.errors import Refused
 from tasks.handles import Delivery
 from tasks.intake import databases, tables
-from tasks.intake.rejection import SourceAbsent, show
+from tasks.intake.rejection import OfferRefused, SourceAbsent, show
 from tasks.settings import Settings
 from tasks.sources import NAME_PATTERN, FilesSource, PostgresSource, Source
 
@@ -26,7 +26,7 @@ REPLAYED = "replayed by hand"
 def discover(settings: Settings) -> list[Delivery]:
     """Every delivery of every source: sources as declared, their parts in order of name.
 
-    Raises Refused (77) for a file that is a link or has a name off the allow-list,
+    Raises OfferRefused (77) for a file that is a link or has a name off the allow-list,
     ConfigurationError (78) for a folder, file or package that is not there, ServiceDown (69) for
     a database that does not answer. An optional source whose folder or file is not there offers
     nothing.
@@ -34,11 +34,27 @@ def discover(settings: Settings) -> list[Delivery]:
     found: list[Delivery] = []
     for name, source in settings.intake.sources.items():
         try:
-            found.extend(_discover_source(name, source, settings))
+            found.extend(_list_deliveries(name, source, settings))
         except SourceAbsent:
             if not source.optional:
                 raise
+        except Refused as refusal:
+            offer = OfferRefused(refusal.what, found=refusal.found, next_step=refusal.next_step)
+            offer.source = name
+            raise offer from refusal
     return found
+
+
+def _list_deliveries(name: str, source: Source, settings: Settings) -> list[Delivery]:
+    if isinstance(source, PostgresSource):
+        parts = databases.list_parts(name, source)
+        location = databases.describe_location(source)
+    elif isinstance(source, FilesSource) and source.pattern is not None:
+        return _discover_files(name, source)
+    else:
+        parts = tables.list_parts(name, source, settings)
+        location = tables.describe_location(name, source)
+    return [_deliver(name, part, source, location) for part in parts]
 
 
 def check_name(batch_name: str) -> tuple[str, str]:
@@ -60,18 +76,6 @@ def is_whole_file(source: Source) -> bool:
 
 def _is_plain(part: str) -> bool:
     return bool(_NAME.match(part)) and part.strip(".") != ""
-
-
-def _discover_source(name: str, source: Source, settings: Settings) -> list[Delivery]:
-    if isinstance(source, PostgresSource):
-        parts = databases.list_parts(name, source)
-        location = databases.describe_location(source)
-    elif isinstance(source, FilesSource) and source.pattern is not None:
-        return _discover_files(name, source)
-    else:
-        parts = tables.list_parts(name, source, settings)
-        location = tables.describe_location(name, source)
-    return [_deliver(name, part, source, location) for part in parts]
 
 
 def _deliver(name: str, part: str, source: Source, location: str) -> Delivery:

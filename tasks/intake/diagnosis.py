@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tasks.intake.mapping import Delivered, Mapping, place
+from tasks.intake.masking import shape_of
 from tasks.intake.rejection import BatchRejected, Code, show
 from tasks.sources import SourceSettings
 from tasks.warehouse import Connection, literal, quote
@@ -50,7 +51,7 @@ def explain_column(
     )
     worst = found[0]
     kind: Code = worst["code"]
-    sample = "" if column.name.lower() in mapping.personal else f"such as {show(worst['sample'])}"
+    sample = "" if column.name.lower() in mapping.personal else f"such as {_sample(kind, worst)}"
     others = ", ".join(f"{row['code']} {row['count']:,}" for row in found[1:])
     detail = "; ".join(part for part in (sample, f"also {others}" if others else "") if part)
     count = worst["count"]
@@ -65,6 +66,13 @@ def explain_column(
         found=detail,
         next_step=_next_step(kind, column, source),
     )
+
+
+def _sample(kind: Code, worst: dict[str, Any]) -> str:
+    # What is a number or a date in whatever notation is shown. Another text may be anything: in a
+    # line whose fields have slipped it is the neighbour's, and that may be personal.
+    text = worst["sample"]
+    return show(shape_of(text) if kind == "TYPE" else text)
 
 
 def explain_mapped(

@@ -73,6 +73,17 @@ def match_columns(
     Raises BatchRejected SCHEMA for a missing or doubled column, and for an extra one where the
     source says so.
     """
+    missing = [name for name in source.columns if name not in names]
+    if missing and not _names_columns(names, source):
+        # A first line of data: its values are not repeated, for they may be somebody's.
+        raise BatchRejected(
+            "SCHEMA",
+            batch_name,
+            f"the first line names none of the columns, such as '{missing[0]}': is there a header?",
+            lines=(1,),
+            column=missing[0],
+            next_step="deliver the file with its header, or change `columns` of the source",
+        )
     doubled = sorted({name for name in names if list(names).count(name) > 1})
     if doubled:
         raise BatchRejected(
@@ -82,7 +93,6 @@ def match_columns(
             lines=(1,),
             column=doubled[0] if doubled[0] in source.columns else "",
         )
-    missing = [name for name in source.columns if name not in names]
     extra = [name for name in names if name not in source.columns]
     if missing:
         hints = [_nearest(name, extra) for name in missing]
@@ -110,6 +120,12 @@ def match_columns(
         more = f" and {len(extra) - 10} more" if len(extra) > 10 else ""
         notes = (f"dropped columns that are not declared: {shown}{more}",)
     return {name: names.index(name) for name in source.columns}, notes
+
+
+def _names_columns(names: Sequence[str], source: SourceSettings) -> bool:
+    """Whether a declared column is named at all, be it in a longer name or between semicolons."""
+    header = "\n".join(names).lower()
+    return any(name.lower() in header for name in source.columns)
 
 
 def _nearest(name: str, extra: Sequence[str]) -> str:

@@ -21,6 +21,9 @@ from tasks.sources import Source
 
 SHOWN_CHARACTERS = 400
 _HEADER_BYTES = 1 << 20
+# What a number or a time is written with, in whatever notation; NaN and inf too.
+_NUMBER_OR_TIME = re.compile(r"[\d\s.,:'+\-/TZ]*(?:[eE][+-]?\d+)?|[+-]?(?i:nan|inf|infinity)")
+_LONGEST_CURRENCY = 3
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
 
@@ -33,18 +36,18 @@ def mask_line(line: str, source: Source | None, header: Sequence[str] | None) ->
     """
     cut = line[:SHOWN_CHARACTERS]
     if source is None or len(line) > SHOWN_CHARACTERS:
-        return _shape(cut)
+        return shape_of(cut)
     harmless = harmless_columns(source)
     if line.startswith("{"):
-        return _mask_object(line, harmless, frozenset(source.columns))
+        return _mask_object(line, harmless, source)
     if header is None:
-        return _shape(cut)
+        return shape_of(cut)
     delimiter = find_delimiter(source, header)
     fields = split_line(line, delimiter)
     if fields is None or len(fields) != len(header):
-        return _shape(cut)
+        return shape_of(cut)
     return delimiter.join(
-        _printable(field) if name in harmless else _shape(field)
+        _printable(field) if _is_plain(name, field, source, harmless) else shape_of(field)
         for name, field in zip(header, fields, strict=True)
     )
 
@@ -101,20 +104,34 @@ def find_delimiter(source: Source, header: Sequence[str]) -> str:
     return "\t" if any("\t" in name and "," not in name for name in header) else ","
 
 
-def _mask_object(line: str, harmless: frozenset[str], declared: frozenset[str]) -> str:
+def _is_plain(name: str, value: str, source: Source, harmless: frozenset[str]) -> bool:
+    """Whether a value of a harmless column is of its column; in a slipped line it is another's."""
+    if name not in harmless or "@" in value:
+        return False
+    kind = source.column(name).type
+    if kind in ("number", "integer", "timestamp"):
+        return _NUMBER_OR_TIME.fullmatch(value) is not None
+    if source.map.get("currency", "").strip('"') == name:
+        return len(value) <= _LONGEST_CURRENCY
+    return True
+
+
+def _mask_object(line: str, harmless: frozenset[str], source: Source) -> str:
     try:
         row = json.loads(line)
     except ValueError:
-        return _shape(line)
+        return shape_of(line)
     if not isinstance(row, dict):
-        return _shape(line)
+        return shape_of(line)
     # Written pair by pair: masked names may be equal, and none may swallow another.
     pairs = (
-        f"{_json(name if name in declared else _shape(name))}: "
+        f"{_json(name if name in source.columns else shape_of(name))}: "
         + _json(
             value
-            if name in harmless or value is None or isinstance(value, bool)
-            else _shape(str(value))
+            if value is None
+            or isinstance(value, bool)
+            or _is_plain(name, str(value), source, harmless)
+            else shape_of(str(value))
         )
         for name, value in row.items()
     )
@@ -129,7 +146,7 @@ def _mentions(expression: str, column: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(column)}(?!\w)", expression, re.IGNORECASE) is not None
 
 
-def _shape(text: str) -> str:
+def shape_of(text: str) -> str:
     """`Ann-7` becomes `Xxx-9`: any digit 9, any letter x or X, any control character a dot."""
     return "".join(map(_kind, text))
 

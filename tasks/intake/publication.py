@@ -15,7 +15,7 @@ from typing import Any
 
 from tasks.contracts import CONTRACTS
 from tasks.crash import crash_point
-from tasks.errors import DataRejected, InternalError
+from tasks.errors import InternalError
 from tasks.handles import Batch, BatchState, RawBatch, RuleResult, StagedBatch, Verdict
 from tasks.incidents.causes import cause_of_stop, causes_of_held
 from tasks.incidents.decisions import append_decision
@@ -33,7 +33,7 @@ from tasks.intake.ledger import (
     record_state,
 )
 from tasks.intake.raw import hash_file, verify_raw
-from tasks.intake.refusals import record_conflict
+from tasks.intake.refusals import record_change, record_conflict
 from tasks.intake.supersession import (
     Standing,
     close_retried,
@@ -136,7 +136,10 @@ def publish(
             return known_batch(standing)
         if standing.kind == "conflict":
             raise record_conflict(lake, staged.raw, standing, actor, staged)
-        _check_files(staged)
+        # What is published must be what was kept, staged and judged.
+        verify_raw(staged.raw)
+        if _has_changed(staged):
+            raise record_change(lake, staged, standing, actor)
         if standing.repeats and (
             verdict.outcome == "stopped" or _has_same_rows(lake, staged, verdict, standing)
         ):
@@ -305,18 +308,11 @@ def _check_counts(staged: StagedBatch, verdict: Verdict) -> None:
         raise InternalError(f"Validation names no file of the refused rows: {staged.batch_name}.")
 
 
-def _check_files(staged: StagedBatch) -> None:
-    """What is published must be what was kept, staged and judged (FAULTS 29)."""
-    verify_raw(staged.raw)
+def _has_changed(staged: StagedBatch) -> bool:
     path = staged.staged_path
     if not staged.staged_hash:
-        return
-    if not path.is_file() or hash_file(path)[0] != staged.staged_hash:
-        raise DataRejected(
-            f"batch {staged.batch_name} refused: CHANGED",
-            found=f"the staged file {path.name} is not what validation has judged",
-            next_step="run the same command again; it stages the raw bytes anew",
-        )
+        return False
+    return not path.is_file() or hash_file(path)[0] != staged.staged_hash
 
 
 def _values(staged: StagedBatch, verdict: Verdict, number: int, moment: datetime) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from datetime import datetime
 
 from tasks.crash import crash_point
 from tasks.errors import DataRejected, InternalError
-from tasks.handles import Batch, Delivery, RawBatch, StagedBatch
+from tasks.handles import Batch, Cause, Delivery, RawBatch, StagedBatch
 from tasks.incidents.causes import cause_of_rejection
 from tasks.incidents.queue import join_incident, list_incidents, settle_incidents
 from tasks.intake.ledger import append_batch, find_batch, read_batch
 from tasks.intake.supersession import (
+    CHANGED,
     CONFLICT,
     Standing,
     close_retried,
@@ -90,14 +91,48 @@ def record_conflict(
     accepted = standing.replaces
     if accepted is None:
         raise InternalError("A conflict without the batch it is with.")
-    digest = digest_of([CONFLICT, accepted.batch_number])
     refusal = describe_conflict(raw, accepted)
+    # A part delivered anew is a case of its own: one is right, another wrong.
+    cause = cause_of_rejection(raw.delivery.source, CONFLICT, raw.delivery.batch_name, refusal.what)
+    notes = staged.notes if staged else ()
+    _refuse(lake, raw, standing, actor, cause, refusal, [CONFLICT, accepted.batch_number], notes)
+    return refusal
+
+
+def record_change(lake: Lake, staged: StagedBatch, standing: Standing, actor: str) -> DataRejected:
+    """Record that the judged file is not what would be published; the error to raise (65).
+
+    The batch stands aside until it is ingested again, which stages it anew. Hold the writer lock.
+    """
+    refusal = DataRejected(
+        f"batch {staged.batch_name} refused: {CHANGED}",
+        found=f"the staged file {staged.staged_path.name} is not what validation has judged",
+        next_step="run the same command again; it stages the raw bytes anew",
+    )
+    if not standing.repeats:
+        cause = cause_of_rejection(staged.raw.delivery.source, CHANGED, "", refusal.found)
+        _refuse(lake, staged.raw, standing, actor, cause, refusal, [CHANGED], staged.notes)
+    return refusal
+
+
+def _refuse(
+    lake: Lake,
+    raw: RawBatch,
+    standing: Standing,
+    actor: str,
+    cause: Cause,
+    refusal: DataRejected,
+    identity: Sequence[object],
+    notes: Sequence[str],
+) -> None:
+    """Set a delivery aside without rows, once for the same `identity`."""
+    digest = digest_of(identity)
     if standing.retried is not None and standing.retried.report.get("digest") == digest:
-        return refusal
-    number, recorded_at, report = open_entry(lake, standing, staged.notes if staged else ())
+        return
+    number, recorded_at, report = open_entry(lake, standing, notes)
     report |= {
         "digest": digest,
-        "rejection": {"code": CONFLICT, "reason": f"{refusal.what} {refusal.found}"},
+        "rejection": {"code": cause.code, "reason": f"{refusal.what} {refusal.found}"},
     }
     crash_point("conflict.before_commit")
     with lake.publish(actor, f"refuse {raw.delivery.batch_name}", describe_commit(number, raw)):
@@ -111,14 +146,9 @@ def record_conflict(
             report=report,
         )
         close_retried(lake, standing, number, recorded_at, actor)
-        # A part delivered anew is a case of its own: one is right, another wrong.
-        cause = cause_of_rejection(
-            raw.delivery.source, CONFLICT, raw.delivery.batch_name, refusal.what
-        )
         join_incident(lake, cause, number, raw.delivery.table, recorded_at=recorded_at, actor=actor)
         settle_incidents(lake, recorded_at=recorded_at, actor=actor)
     crash_point("conflict.after_commit")
-    return refusal
 
 
 def describe_stop(batch: Batch, called: str) -> DataRejected:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from tasks.errors import ConfigurationError, DataRejected
+from tasks.errors import ConfigurationError, DataRejected, Refused
 
 Code = Literal[
     "MALFORMED",
@@ -41,6 +41,12 @@ _SHOWN_CHARACTERS = 40
 
 class SourceAbsent(ConfigurationError):
     """A source's folder or file is not there; an optional source then offers nothing."""
+
+
+class OfferRefused(Refused):
+    """A source offers what cannot be a delivery, by its name or as a link; `source` names it."""
+
+    source = ""
 
 
 class BatchRejected(DataRejected):

@@ -1,7 +1,7 @@
 """The steps of intake, as a flow calls them: discover, stage, (validate,) publish.
 
 recover_intake(lake, settings)
-for delivery in discover_deliveries(settings):
+for delivery in discover_deliveries(lake, settings, actor):
     staged = stage_delivery(lake, delivery, settings, actor, supersede)
     if isinstance(staged, Batch):   # known already, nothing to do
         continue
@@ -21,6 +21,8 @@ from pathlib import Path
 
 from tasks.contracts import CONTRACTS
 from tasks.handles import Batch, Delivery, RawBatch, StagedBatch, Verdict
+from tasks.incidents.causes import cause_of_name
+from tasks.incidents.queue import list_incidents, raise_incident, resolve_raised
 from tasks.intake.corrections import apply_corrections, export_rows, read_corrections
 from tasks.intake.degrees import describe_behind, find_hold, judge_sources
 from tasks.intake.degrees import watch_deliveries as watch
@@ -36,7 +38,7 @@ from tasks.intake.publication import Replay, mark_staged, publish, register_deli
 from tasks.intake.raw import find_source, hash_file, keep_raw, raw_path
 from tasks.intake.reading import stage
 from tasks.intake.refusals import describe_stop, note_refusal, record_rejection, sum_up_refusals
-from tasks.intake.rejection import BatchRejected
+from tasks.intake.rejection import BatchRejected, OfferRefused
 from tasks.intake.replay import (
     Case,
     describe_history,
@@ -79,6 +81,26 @@ __all__ = [
     "sum_up_refusals",
     "watch_deliveries",
 ]
+
+
+def _discover(lake: Lake, settings: Settings, actor: str) -> list[Delivery]:
+    """Every delivery of every source; a file that is refused by its name is an item until it goes.
+
+    Raises OfferRefused (77) for it, and as `discover` does.
+    """
+    try:
+        found = discover(settings)
+    except OfferRefused as refusal:
+        cause = cause_of_name(refusal.source, refusal.what)
+        table = settings.intake.sources[refusal.source].table
+        report = {"found": refusal.found, "next_step": refusal.next_step}
+        raise_incident(lake, cause, table=table, actor=actor, report=report)
+        raise
+    for incident in list_incidents(lake):
+        if incident.cause.key == cause_of_name(incident.cause.source).key:
+            reason = "there is no such file any more"
+            resolve_raised(lake, incident.cause.key, actor=actor, reason=reason)
+    return found
 
 
 def _stage(
@@ -197,7 +219,7 @@ def _recover(lake: Lake, settings: Settings) -> list[Batch]:
 
 
 recover_intake = step(_recover, name="recover intake")
-discover_deliveries = step(discover, name="discover deliveries", retries=2)
+discover_deliveries = step(_discover, name="discover deliveries", retries=2)
 stage_delivery = step(_stage, name="stage delivery", retries=2)
 restage_batch = step(_restage, name="stage batch again", retries=2)
 publish_batch = step(_publish, name="publish batch", retries=2)

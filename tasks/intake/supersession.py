@@ -29,6 +29,7 @@ from tasks.intake.ledger import (
 from tasks.warehouse import Lake
 
 CONFLICT = "CONFLICT"
+CHANGED = "CHANGED"
 
 
 @dataclass(frozen=True, slots=True)

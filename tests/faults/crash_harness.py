@@ -193,7 +193,7 @@ def ingest(settings: Settings, folder: Path, scenario: str, rounds: Sequence[int
         steps.recover_intake(lake, settings)
         for number, (second, supersede) in itertools.product(rounds, turns):
             _deliver(folder, number, parts, second)
-            for delivery in steps.discover_deliveries(settings):
+            for delivery in steps.discover_deliveries(lake, settings, "test"):
                 try:
                     staged = steps.stage_delivery(lake, delivery, settings, "test", supersede)
                 except (BatchRejected, DataRejected):

@@ -64,7 +64,9 @@ class Shop:
     def ingest(self, name: str) -> Batch:
         """One delivery through reading, judging and publishing, as the flow does it."""
         found = [
-            d for d in intake.discover_deliveries(self.settings) if d.batch_name == f"orders/{name}"
+            delivery
+            for delivery in intake.discover_deliveries(self.lake, self.settings, "test")
+            if delivery.batch_name == f"orders/{name}"
         ]
         staged = intake.stage_delivery(self.lake, found[0], self.settings, "test")
         if isinstance(staged, Batch):

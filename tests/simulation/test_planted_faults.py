@@ -51,7 +51,7 @@ def ingested(
     simulate(settings, customers=CUSTOMERS, directory=directory, dirty_share=0.03)
     batches: dict[str, Batch] = {}
     with open_lake(settings) as lake:
-        for delivery in intake.discover_deliveries(settings):
+        for delivery in intake.discover_deliveries(lake, settings, "test"):
             staged = intake.stage_delivery(lake, delivery, settings, "test", False)
             assert not isinstance(staged, Batch)
             verdict = validation.validate_batch(lake, staged, settings)

@@ -44,7 +44,8 @@ def retail(
 
 
 def judge(lake: Lake, settings: Settings, name: str) -> tuple[StagedBatch, Verdict]:
-    [delivery] = [d for d in intake.discover_deliveries(settings) if d.batch_name == name]
+    offered = intake.discover_deliveries(lake, settings, "test")
+    [delivery] = [d for d in offered if d.batch_name == name]
     staged = intake.stage_delivery(lake, delivery, settings, "test")
     assert not isinstance(staged, Batch)
     return staged, validate_batch(lake, staged, settings)
