@@ -289,14 +289,30 @@ def _check_columns(path: Path, found: Sequence[str], header: Sequence[str]) -> N
                 found=suggest(name, wanted),
                 available=wanted,
             )
+    twice = next((name for name in found if list(found).count(name) > 1), None)
+    if twice is not None:
+        # Which of them is meant would be a guess, and a wrong row number corrects another row.
+        raise UsageError(
+            f"{path}: the column '{twice}' stands twice.",
+            next_step=f"correct raw_line instead, and take the second '{twice}' out",
+        )
     for name in ("batch_number", "row_number"):
         if name not in found:
             raise UsageError(f"{path}: the column '{name}' is missing.", available=found)
 
 
 def _find_row(
-    path: Path, place: int, row: Mapping[str, str | None], batch: Batch, held: Mapping[int, _Held]
+    path: Path,
+    place: int,
+    row: Mapping[str | None, str | None],
+    batch: Batch,
+    held: Mapping[int, _Held],
 ) -> _Held:
+    if None in row:
+        raise UsageError(
+            f"{path}, line {place}: it has more values than columns.",
+            next_step="put a value that holds a comma in quotes",
+        )
     if str(row["batch_number"]).strip() != str(batch.batch_number):
         raise UsageError(
             f"{path}, line {place}: it is of batch number {str(row['batch_number'])[:20]!r}, not of"
@@ -450,6 +466,10 @@ def _correct_row(table: pa.Table, place: int, correction: Correction) -> pa.Tabl
                 f"Row {correction.row_number}: raw_line is not the JSON object it was.",
                 found=str(error),
             ) from None
+        if not isinstance(found, dict):
+            raise UsageError(
+                f"Row {correction.row_number}: raw_line is not the JSON object it was."
+            )
         values = {name: _as_text(value) for name, value in found.items()}
     for name, text in values.items():
         position = table.schema.get_field_index(name)

@@ -90,6 +90,8 @@ def test_a_row_of_a_parquet_file_keeps_the_types(tmp_path: Path) -> None:
     ]
     with pytest.raises(UsageError, match="'amount' is a column of double"):
         _rewrite_parquet(before, tmp_path / "x", {1: Correction(1, None, {"amount": "four"})})
+    with pytest.raises(UsageError, match="not the JSON object it was"):
+        _rewrite_parquet(before, tmp_path / "y", {1: Correction(1, "[1]", {})})
 
 
 def test_an_exported_file_is_plain_csv(tmp_path: Path) -> None:

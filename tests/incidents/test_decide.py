@@ -146,6 +146,15 @@ def test_rows_come_out_as_csv_and_back_corrected(shop: QueueShop, tmp_path: Path
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+    head, *rest = back.read_text().splitlines()
+    for spoiled, said in (
+        ([head, f"{rest[0]},more", *rest[1:]], "line 2: it has more values than columns"),
+        ([f"{head},row_number", *(f"{line},3" for line in rest)], "'row_number' stands twice"),
+    ):
+        wrong = tmp_path / "wrong.csv"
+        wrong.write_text("\n".join(spoiled))
+        with pytest.raises(UsageError, match=said):
+            shop.decide(incident.name, "replay", corrected=wrong)
 
     outcome = shop.decide(incident.name, "replay", corrected=back)
 
