@@ -416,8 +416,7 @@ def _check_encoding(number: int, text: str, encoding: str) -> None:
         text.encode(encoding, errors="surrogateescape")
     except UnicodeEncodeError as error:
         raise UsageError(
-            f"Row {number}: the source's files are {encoding}, which has no"
-            f" {text[error.start]!a}.",
+            f"Row {number}: the source's files are {encoding}, which has no {text[error.start]!a}.",
             next_step="write it with other letters, or replay a whole file with --file",
         ) from None
 

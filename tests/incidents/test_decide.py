@@ -10,7 +10,8 @@ import pytest
 
 from flows.decide import Choice, decide
 from tasks.errors import DataRejected, LockHeld, Refused, UsageError
-from tasks.incidents.decisions import deciding
+from tasks.incidents.decisions import deciding, grant_waivers, read_request
+from tasks.incidents.queue import read_incident
 from tasks.warehouse import open_lake
 from tests.incidents.conftest import MakeShop
 from tests.incidents.shop import QueueShop, lines, text
@@ -200,8 +201,21 @@ def test_a_release_waits_for_a_second_person(make_shop: MakeShop) -> None:
     assert outcome.incident.state == "waiting"
     assert "second person" in outcome.done
     assert shop.states()["orders/2011-10-07"] == ["quarantined"]
-    with pytest.raises(Refused, match="needs a second person"):
-        shop.decide("item-1", "approve", "Ann")
+    assert shop.decide("item-1", "waive", "bob", reason="the same", until=LATER).already
+    with pytest.raises(UsageError, match="ann has asked for another release"):
+        shop.decide("item-1", "waive", "bob", reason="more", until=LATER, for_source=True)
+    for same in ("Ann", " aNN ", "ａｎｎ", "ann.", "an n", "anń"):
+        with pytest.raises(Refused, match="needs a second person"):
+            shop.decide("item-1", "approve", same)
+    with pytest.raises(UsageError, match="letters of several scripts"):
+        shop.decide("item-1", "approve", "аnn")
+    # The process of the second person ends between the leave and the publishing.
+    with open_lake(shop.settings) as lake:
+        waiting = read_incident(lake, "item-1")
+        waivers, reason = read_request(waiting, "bob", "queue")
+        grant_waivers(lake, waiting, waivers, "bob", reason)
+    with pytest.raises(UsageError, match="Nothing of item-1 waits"):
+        shop.decide("item-1", "approve", "cid")
     outcome = shop.decide("item-1", "approve", "bob")
     assert outcome.incident.resolution == "waived"
     [waiver] = shop.rows("select author, approved_by from lake.ledger.waivers")
