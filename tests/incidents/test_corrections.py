@@ -121,7 +121,7 @@ def test_a_quote_that_was_never_closed_takes_no_other_line_with_it(tmp_path: Pat
 
 def test_a_text_that_the_delivery_cannot_hold_is_a_mistake_of_the_file(tmp_path: Path) -> None:
     raw = b"customer,order,time,quantity,amount\nann,1,t,1,2\n"
-    with pytest.raises(UsageError, match="Row 2: .* latin-1"):
+    with pytest.raises(UsageError, match=r"Row 2: .* latin-1"):
         rewrite(
             tmp_path,
             raw,

@@ -291,3 +291,15 @@ def test_bounds_that_changed_let_a_batch_in_on_replay(shop: QueueShop) -> None:
     outcome = shop.decide("item-1", "replay")
     assert outcome.incident.resolution == "replayed"
     assert shop.states()["orders/2011-10-07"] == ["replayed", "accepted"]
+
+
+def test_no_value_of_a_row_is_in_the_headline_that_is_sent_out(shop: QueueShop) -> None:
+    # A column too many in the middle: a name stands where amounts are expected.
+    shop.deliver(7, text([*lines(7), "c01,o7-x,2011-10-07T01:00:00Z,1,Ann Example"]))
+    assert shop.ingest() == 65
+    [incident] = shop.incidents()
+    assert incident.cause.code == "TYPE"
+    assert "'amount' (number) is not of the declared type" in incident.cause.headline
+    assert "Example" not in incident.cause.headline
+    reports = shop.rows("select report from lake.ledger.incidents")
+    assert "Example" not in str(reports)
