@@ -166,7 +166,7 @@ def _waive(lake: Lake, case: intake.Case, choice: Choice, author: str) -> Outcom
         for_source=choice.for_source or about_gap,
     )
     if lake.settings.oncall.second_person and incidents.releases_rows(waivers, row_rules):
-        already = incident.state == "waiting"
+        already = incidents.is_requested(incident, waivers, lake.settings.called)
         if not already:
             incidents.request(lake, incident, waivers, author, reason)
         return _finish(lake, case, choice, (), already=already)
@@ -180,8 +180,12 @@ def _waive(lake: Lake, case: intake.Case, choice: Choice, author: str) -> Outcom
 def _approve(lake: Lake, case: intake.Case, choice: Choice, author: str) -> Outcome:
     if incidents.is_decided(lake, case.incident, "waived", author):
         return _finish(lake, case, choice, (), already=True)
-    waivers, reason = incidents.read_request(case.incident, author, lake.settings.called)
-    incidents.grant(lake, case.incident, waivers, author, reason)
+    waivers = incidents.read_approved(lake, case.incident, author)
+    if waivers:
+        reason = waivers[0].reason
+    else:
+        waivers, reason = incidents.read_request(case.incident, author, lake.settings.called)
+        incidents.grant(lake, case.incident, waivers, author, reason)
     if case.incident.cause.level == "gap":
         granted = incidents.find_incident(lake, case.incident.incident_number) or case.incident
         incidents.resolve(lake, granted, "waived", actor=author, reason=reason)

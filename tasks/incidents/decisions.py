@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,18 +21,31 @@ from typing import Any
 from tasks.errors import LockHeld, Refused, UsageError
 from tasks.handles import Incident, Waiver
 from tasks.incidents.queue import SQL, change_state, read_incident
-from tasks.incidents.waivers import append_waiver
+from tasks.incidents.waivers import active_waivers, append_waiver
 from tasks.postgres import advisory_lock
 from tasks.warehouse import Connection, Lake
 
 # Who decides: a name or an address, on one line, short enough for a table.
 _AUTHOR = re.compile(r"[\w][\w .@'+-]{0,59}")
 _LONGEST_REASON = 500
+# Scripts with letters that look like one another's.
+_ALIKE = {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"}
 
 
 def check_author(author: str) -> str:
-    """The name as it is recorded. Raises UsageError (64) for what is no name."""
-    name = " ".join(author.split())
+    """The name as it is recorded, wide letters as plain ones.
+
+    Raises UsageError (64) for what is no name, or could be taken for another's: the Latin and the
+    Cyrillic a look the same.
+    """
+    name = " ".join(unicodedata.normalize("NFKC", author).split())
+    scripts = {unicodedata.name(c, "").partition(" ")[0] for c in name if c.isalpha()}
+    if len(scripts & _ALIKE) > 1:
+        raise UsageError(
+            "The name has letters of several scripts, which look like one another.",
+            found=f"{name!a}: {', '.join(sorted(s.lower() for s in scripts))}",
+            next_step="write it in one of them",
+        )
     if not _AUTHOR.fullmatch(name):
         raise UsageError(
             "A decision needs the name of who takes it.",
@@ -39,6 +53,15 @@ def check_author(author: str) -> str:
             next_step="add --author NAME",
         )
     return name
+
+
+def is_same_person(one: str, other: str) -> bool:
+    """Whether two names may well be one person's: only letters and digits count, in any case."""
+    first, second = (
+        "".join(c for c in unicodedata.normalize("NFKD", name).casefold() if c.isalnum())
+        for name in (one, other)
+    )
+    return first == second
 
 
 def check_reason(reason: str) -> str:
@@ -193,6 +216,26 @@ def request_release(
         )
 
 
+def is_requested(incident: Incident, waivers: Sequence[Waiver], called: str) -> bool:
+    """Whether this very release waits for a second person already.
+
+    Raises UsageError (64) where another one does: who approves it must know what was asked for.
+    """
+    request = incident.report.get("request")
+    if incident.state != "waiting" or not isinstance(request, Mapping):
+        return False
+    if {one["waiver_id"] for one in request["waivers"]} == {one.waiver_id for one in waivers}:
+        return True
+    raise UsageError(
+        f"{incident.name} waits for a second person: {request['author']} has asked for another"
+        " release of it.",
+        next_step=(
+            f"approve that one, or discard it and ask anew: holdfast -d {shlex.quote(called)}"
+            f" quarantine discard {incident.name}, then replay"
+        ),
+    )
+
+
 def read_request(incident: Incident, approver: str, called: str) -> tuple[tuple[Waiver, ...], str]:
     """The waivers that wait for a second person, now with this one's name, and the reason.
 
@@ -204,7 +247,7 @@ def read_request(incident: Incident, approver: str, called: str) -> tuple[tuple[
             f"Nothing of {incident.name} waits for a second person; it is {incident.state}.",
             next_step=f"holdfast -d {shlex.quote(called)} quarantine show {incident.name}",
         )
-    if str(request["author"]).casefold() == approver.casefold():
+    if is_same_person(str(request["author"]), approver):
         raise Refused(
             f"{incident.name} needs a second person: {approver} has asked for this release.",
             next_step="have somebody else approve it, or discard it",
@@ -227,6 +270,22 @@ def read_request(incident: Incident, approver: str, called: str) -> tuple[tuple[
         for one in request["waivers"]
     )
     return waivers, str(request["reason"])
+
+
+def read_approved(lake: Lake, incident: Incident, approver: str) -> tuple[Waiver, ...]:
+    """What this second person has granted of an open item already, and what holds still.
+
+    A process that died between the leave and the publishing goes on with these.
+    """
+    if incident.state != "open":
+        return ()
+    numbers = "select waiver_id from lake.ledger.waivers where incident_number = $number"
+    mine = {r["waiver_id"] for r in lake.rows(numbers, {"number": incident.incident_number})}
+    return tuple(
+        waiver
+        for waiver in active_waivers(lake, incident.cause.source, datetime.now(UTC))
+        if waiver.waiver_id in mine and waiver.approved_by == approver
+    )
 
 
 def grant_waivers(

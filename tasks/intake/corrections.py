@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
@@ -46,11 +47,15 @@ _LARGEST_CELL = 16_000_000
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A row as it shall be: a whole new line, or values of some columns."""
+    """A row as it shall be: a whole new line, or values of some columns.
+
+    It takes the place of `lines` lines of the file: a record may hold ends of lines in quotes.
+    """
 
     row_number: int
     line: str | None
     values: Mapping[str, str]
+    lines: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,14 +289,30 @@ def _check_columns(path: Path, found: Sequence[str], header: Sequence[str]) -> N
                 found=suggest(name, wanted),
                 available=wanted,
             )
+    twice = next((name for name in found if list(found).count(name) > 1), None)
+    if twice is not None:
+        # Which of them is meant would be a guess, and a wrong row number corrects another row.
+        raise UsageError(
+            f"{path}: the column '{twice}' stands twice.",
+            next_step=f"correct raw_line instead, and take the second '{twice}' out",
+        )
     for name in ("batch_number", "row_number"):
         if name not in found:
             raise UsageError(f"{path}: the column '{name}' is missing.", available=found)
 
 
 def _find_row(
-    path: Path, place: int, row: Mapping[str, str | None], batch: Batch, held: Mapping[int, _Held]
+    path: Path,
+    place: int,
+    row: Mapping[str | None, str | None],
+    batch: Batch,
+    held: Mapping[int, _Held],
 ) -> _Held:
+    if None in row:
+        raise UsageError(
+            f"{path}, line {place}: it has more values than columns.",
+            next_step="put a value that holds a comma in quotes",
+        )
     if str(row["batch_number"]).strip() != str(batch.batch_number):
         raise UsageError(
             f"{path}, line {place}: it is of batch number {str(row['batch_number'])[:20]!r}, not of"
@@ -330,9 +351,11 @@ def _compare(
             f"{path}, line {place}: both raw_line and {', '.join(values)} were changed.",
             next_step="change one of them; the other then follows",
         )
+    # Counted in what was exported: a quote that was never closed would take in the whole file.
+    lines = 1 + held.raw_line.count("\n")
     if changed_line:
-        return Correction(held.row_number, given, {})
-    return Correction(held.row_number, None, values) if values else None
+        return Correction(held.row_number, given, {}, lines)
+    return Correction(held.row_number, None, values, lines) if values else None
 
 
 @contextmanager
@@ -368,22 +391,34 @@ def _rewrite_text(
             binary, encoding=source.text.encoding, errors="surrogateescape", newline=""
         )
         with _opened_text(raw, source) as lines:
-            for number, line in enumerate(lines, start=1):
+            numbered = enumerate(lines, start=1)
+            for number, line in numbered:
                 correction = corrections.get(number)
                 if correction is None:
                     out.write(line)
                     continue
-                ending = line[len(line.rstrip("\r\n")) :]
-                record = line.rstrip("\r\n")
-                # A record whose quoted value holds an end of line goes on in the next ones.
-                while record.count('"') % 2 and (more := lines.readline()):
-                    record += ending + more.rstrip("\r\n")
-                    ending = more[len(more.rstrip("\r\n")) :]
-                out.write(_correct_line(record, correction, header, delimiter) + ending)
+                record = line
+                for _, more in islice(numbered, correction.lines - 1):
+                    record += more
+                ending = record[len(record.rstrip("\r\n")) :]
+                record = record.rstrip("\r\n")
+                corrected = _correct_line(record, correction, header, delimiter)
+                _check_encoding(number, corrected, source.text.encoding)
+                out.write(corrected + ending)
         out.flush()
         out.detach()
         if zipped is not None:
             zipped.close()
+
+
+def _check_encoding(number: int, text: str, encoding: str) -> None:
+    try:
+        text.encode(encoding, errors="surrogateescape")
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"Row {number}: the source's files are {encoding}, which has no {text[error.start]!a}.",
+            next_step="write it with other letters, or replay a whole file with --file",
+        ) from None
 
 
 def _correct_line(
@@ -430,6 +465,10 @@ def _correct_row(table: pa.Table, place: int, correction: Correction) -> pa.Tabl
                 f"Row {correction.row_number}: raw_line is not the JSON object it was.",
                 found=str(error),
             ) from None
+        if not isinstance(found, dict):
+            raise UsageError(
+                f"Row {correction.row_number}: raw_line is not the JSON object it was."
+            )
         values = {name: _as_text(value) for name, value in found.items()}
     for name, text in values.items():
         position = table.schema.get_field_index(name)

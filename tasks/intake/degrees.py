@@ -193,7 +193,8 @@ def _judge(
     decided = known.accepted | known.discarded | known.given_up
     # A part that is published, or let go, is not waited for, whatever else came under its name.
     refused = tuple(sorted(known.arrived - decided))
-    row = decided - {UNDATED}
+    # 'The first delivery' that was given up is no period: with it in the row there was no row.
+    row = {part for part in decided if part not in known.given_up or period_end(part)} - {UNDATED}
     row |= {part for part in refused if period_of([part]) == period_of(row)}
     missing = find_holes(row) if period_of(row) else ()
     overdue: tuple[str, ...] = ()

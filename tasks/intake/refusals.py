@@ -41,15 +41,19 @@ def record_rejection(
     actor: str,
     supersede: bool = False,
     column: str = "",
+    found: str = "",
     replays: int | None = None,
 ) -> Batch:
     """Record a delivery that could not even be read; its raw bytes stay where they are.
 
+    `reason` becomes the item's headline, which is sent out, so it holds no value of a row; `found`
+    may hold an example, and stays with the batch.
     `lines` are (line number, reason, raw line) of the lines that were named; they are examples,
     so the batch counts as many received and quarantined rows as it names. The same rejection of
     the same content is recorded once.
     """
-    digest = digest_of([code, reason])
+    said = f"{reason} {found}".strip()
+    digest = digest_of([code, said])
     with lake.writer_lock(f"reject {raw.delivery.batch_name}"):
         standing = judge_delivery(lake, raw, supersede=supersede, replays=replays)
         if standing.kind == "known" or standing.repeats:
@@ -58,7 +62,7 @@ def record_rejection(
         if retried is not None and retried.report.get("digest") == digest:
             return replace(retried, already_known=True)
         number, recorded_at, report = open_entry(lake, standing, ())
-        report |= {"digest": digest, "rejection": {"code": code, "reason": reason}}
+        report |= {"digest": digest, "rejection": {"code": code, "reason": said}}
         crash_point("reject.before_begin")
         with lake.publish(actor, f"reject {raw.delivery.batch_name}", describe_commit(number, raw)):
             _append_lines(lake, number, code, lines, recorded_at)

@@ -173,11 +173,12 @@ def _reject(
         lake,
         raw,
         code=rejection.code,
-        reason=f"{rejection.problem} {rejection.found}".strip(),
+        reason=rejection.problem,
         lines=[(line, rejection.problem, None) for line in rejection.lines],
         actor=actor,
         supersede=supersede,
         column=rejection.column,
+        found=rejection.found,
         replays=replays,
     )
 

@@ -62,10 +62,12 @@ def apply_waivers(
     rows = {rule.name for rule in table_rules(staged.table).rows}
     changed = []
     for result in results:
-        waiver = next((w for w in applicable if w.covers(result.rule, result.column)), None)
-        if waiver is None or result.passed or result.rule in STRUCTURAL_RULES:
+        covering = [w for w in applicable if w.covers(result.rule, result.column)]
+        if not covering or result.passed or result.rule in STRUCTURAL_RULES:
             changed.append(result)
             continue
+        # The widest counts, whenever it was granted: one for a few rows takes nothing from it.
+        waiver = max(covering, key=lambda w: (not w.row_numbers, w.effect == "let_in"))
         said = "; ".join(part for part in (result.reason, waiver.describe()) if part)
         partly = bool(waiver.row_numbers) or waiver.effect == "leave_out"
         aside = result.rule in rows and (partly or is_structural(staged.table, result.rule))

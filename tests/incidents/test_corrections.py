@@ -62,7 +62,7 @@ def test_a_packed_file_is_packed_again_and_a_quoted_end_of_line_is_one_record(
     found = rewrite(
         tmp_path,
         gzip.compress(raw),
-        [Correction(2, "ann,1,t,1,2", {})],
+        [Correction(2, "ann,1,t,1,2", {}, lines=2)],
         text={"newlines_in_values": True},
     )
     assert gzip.decompress(found) == raw.replace(b'"an\nn"', b"ann")
@@ -90,6 +90,8 @@ def test_a_row_of_a_parquet_file_keeps_the_types(tmp_path: Path) -> None:
     ]
     with pytest.raises(UsageError, match="'amount' is a column of double"):
         _rewrite_parquet(before, tmp_path / "x", {1: Correction(1, None, {"amount": "four"})})
+    with pytest.raises(UsageError, match="not the JSON object it was"):
+        _rewrite_parquet(before, tmp_path / "y", {1: Correction(1, "[1]", {})})
 
 
 def test_an_exported_file_is_plain_csv(tmp_path: Path) -> None:
@@ -99,3 +101,30 @@ def test_an_exported_file_is_plain_csv(tmp_path: Path) -> None:
     csv.writer(text, lineterminator="\n").writerow([guard(cell) for cell in cells])
     [row] = list(csv.reader(io.StringIO(text.getvalue())))
     assert [unguard(cell) for cell in row] == cells
+
+
+def test_rows_after_a_record_of_several_lines_keep_their_numbers(tmp_path: Path) -> None:
+    raw = b'customer,order,time,quantity,amount\n"an\nn",1,t,1,2\nbob,2,t,1,3\ncid,3,t,1,4\n'
+    corrections = [
+        Correction(2, None, {"customer": "ann"}, lines=2),
+        Correction(4, None, {"amount": "9"}),
+    ]
+    found = rewrite(tmp_path, raw, corrections, text={"newlines_in_values": True})
+    assert found == raw.replace(b'"an\nn"', b"ann").replace(b"t,1,3", b"t,1,9")
+
+
+def test_a_quote_that_was_never_closed_takes_no_other_line_with_it(tmp_path: Path) -> None:
+    raw = b'customer,order,time,quantity,amount\n"ann,1,t,1,2\nbob,2,t,1,3\ncid,3,t,1,4\n'
+    found = rewrite(tmp_path, raw, [Correction(2, "ann,1,t,1,2", {})])
+    assert found == raw.replace(b'"ann', b"ann")
+
+
+def test_a_text_that_the_delivery_cannot_hold_is_a_mistake_of_the_file(tmp_path: Path) -> None:
+    raw = b"customer,order,time,quantity,amount\nann,1,t,1,2\n"
+    with pytest.raises(UsageError, match=r"Row 2: .* latin-1"):
+        rewrite(
+            tmp_path,
+            raw,
+            [Correction(2, None, {"customer": "Łukasz"})],
+            text={"encoding": "latin-1"},
+        )

@@ -10,7 +10,8 @@ import pytest
 
 from flows.decide import Choice, decide
 from tasks.errors import DataRejected, LockHeld, Refused, UsageError
-from tasks.incidents.decisions import deciding
+from tasks.incidents.decisions import deciding, grant_waivers, read_request
+from tasks.incidents.queue import read_incident
 from tasks.warehouse import open_lake
 from tests.incidents.conftest import MakeShop
 from tests.incidents.shop import QueueShop, lines, text
@@ -146,6 +147,15 @@ def test_rows_come_out_as_csv_and_back_corrected(shop: QueueShop, tmp_path: Path
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+    head, *rest = back.read_text().splitlines()
+    for spoiled, said in (
+        ([head, f"{rest[0]},more", *rest[1:]], "line 2: it has more values than columns"),
+        ([f"{head},row_number", *(f"{line},3" for line in rest)], "'row_number' stands twice"),
+    ):
+        wrong = tmp_path / "wrong.csv"
+        wrong.write_text("\n".join(spoiled))
+        with pytest.raises(UsageError, match=said):
+            shop.decide(incident.name, "replay", corrected=wrong)
 
     outcome = shop.decide(incident.name, "replay", corrected=back)
 
@@ -191,8 +201,21 @@ def test_a_release_waits_for_a_second_person(make_shop: MakeShop) -> None:
     assert outcome.incident.state == "waiting"
     assert "second person" in outcome.done
     assert shop.states()["orders/2011-10-07"] == ["quarantined"]
-    with pytest.raises(Refused, match="needs a second person"):
-        shop.decide("item-1", "approve", "Ann")
+    assert shop.decide("item-1", "waive", "bob", reason="the same", until=LATER).already
+    with pytest.raises(UsageError, match="ann has asked for another release"):
+        shop.decide("item-1", "waive", "bob", reason="more", until=LATER, for_source=True)
+    for same in ("Ann", " aNN ", "ａｎｎ", "ann.", "an n", "anń"):
+        with pytest.raises(Refused, match="needs a second person"):
+            shop.decide("item-1", "approve", same)
+    with pytest.raises(UsageError, match="letters of several scripts"):
+        shop.decide("item-1", "approve", "аnn")
+    # The process of the second person ends between the leave and the publishing.
+    with open_lake(shop.settings) as lake:
+        waiting = read_incident(lake, "item-1")
+        waivers, reason = read_request(waiting, "bob", "queue")
+        grant_waivers(lake, waiting, waivers, "bob", reason)
+    with pytest.raises(UsageError, match="Nothing of item-1 waits"):
+        shop.decide("item-1", "approve", "cid")
     outcome = shop.decide("item-1", "approve", "bob")
     assert outcome.incident.resolution == "waived"
     [waiver] = shop.rows("select author, approved_by from lake.ledger.waivers")
@@ -268,3 +291,15 @@ def test_bounds_that_changed_let_a_batch_in_on_replay(shop: QueueShop) -> None:
     outcome = shop.decide("item-1", "replay")
     assert outcome.incident.resolution == "replayed"
     assert shop.states()["orders/2011-10-07"] == ["replayed", "accepted"]
+
+
+def test_no_value_of_a_row_is_in_the_headline_that_is_sent_out(shop: QueueShop) -> None:
+    # A column too many in the middle: a name stands where amounts are expected.
+    shop.deliver(7, text([*lines(7), "c01,o7-x,2011-10-07T01:00:00Z,1,Ann Example"]))
+    assert shop.ingest() == 65
+    [incident] = shop.incidents()
+    assert incident.cause.code == "TYPE"
+    assert "'amount' (number) is not of the declared type" in incident.cause.headline
+    assert "Example" not in incident.cause.headline
+    reports = shop.rows("select report from lake.ledger.incidents")
+    assert "Example" not in str(reports)

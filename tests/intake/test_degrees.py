@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 
 from tasks.handles import BatchState, Cause, Delivery, Incident, RawBatch, Waiver
-from tasks.incidents.queue import change_state, list_incidents, raise_incident
+from tasks.incidents.queue import (
+    change_state,
+    list_incidents,
+    raise_incident,
+    resolve_incident,
+)
 from tasks.incidents.waivers import append_waiver
 from tasks.intake.degrees import (
     describe_behind,
@@ -226,6 +231,22 @@ def test_overdue_is_what_the_settings_say_is_due(make_settings: Make) -> None:
         note(lake, "orders/2011-05", state="quarantined")
         items = {item.cause.source: item.cause.headline for item in watched(lake, later)}
         assert items["orders"] == "1 is overdue: 2011-06"
+
+
+def test_a_first_delivery_that_was_given_up_blinds_the_switch_to_nothing(
+    make_settings: Make,
+) -> None:
+    due = {"every": "month", "grace_hours": 48}
+    sources = {"orders": source(), "tickets": source("tickets", due=due)}
+    with opened(make_settings, sources, clock={"as_of": "now"}) as lake:
+        note(lake, *months("orders"))
+        [item] = watched(lake)
+        assert item.cause.headline == "1 is overdue: the first delivery"
+        resolve_incident(lake, item, "discarded", actor="ann", reason="not before spring")
+        assert watched(lake) == []
+        note(lake, *months("tickets", "2011-02", "2011-05"))
+        [item] = watched(lake, datetime(2011, 6, 3, 1, tzinfo=UTC))
+        assert item.cause.headline == "1 part did not come: 2011-02; 1 is overdue: 2011-05"
 
 
 def test_history_is_late_only_against_itself(make_settings: Make) -> None:
