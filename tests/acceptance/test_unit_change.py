@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,10 @@ from flows.preview import preview
 from tasks.errors import DataRejected
 from tasks.incidents.queue import list_incidents
 from tasks.intake.ledger import show_quarantine
-from tasks.intake.tables import cut_parts
+from tasks.intake.tables import write_part
 from tasks.registry.champion import promote
 from tasks.settings import CONF, HOME_VARIABLE, Settings, load_settings
+from tasks.sources import TableSource
 from tasks.visibility import table_fingerprint
 from tasks.warehouse import open_lake
 from tests.registry.models import make_rule
@@ -54,9 +56,15 @@ def months(shared_data: Path, home: Path, tmp_path_factory: pytest.TempPathFacto
     if not (shared_data / "online_retail_II" / "online_retail_II.parquet").is_file():
         pytest.skip("no online_retail_II: the public data set is not on this machine")
     folder = tmp_path_factory.mktemp("months")
-    for path in cut_parts("orders", load_settings("online_retail", home=home), folder):
-        if path.name.removesuffix(".csv.gz") not in MONTHS:
-            path.unlink()
+    settings = load_settings("online_retail", home=home)
+    source = settings.intake.sources["orders"]
+    assert isinstance(source, TableSource)
+    for month in MONTHS:
+        plain = folder / f"{month}.csv"
+        write_part("orders", source, month, plain, settings, f"orders/{month}")
+        with plain.open("rb") as rows, gzip.open(f"{plain}.gz", "wb", compresslevel=1) as packed:
+            shutil.copyfileobj(rows, packed)
+        plain.unlink()
     return folder
 
 
@@ -80,7 +88,10 @@ def write_shop(name: str, folder: Path, directory: Path, home: Path) -> Shop:
 
 def write_in_pence(good: Path, bad: Path) -> None:
     """The month's file with its prices in pence, and nothing else changed."""
-    with gzip.open(good, "rt", newline="") as file, gzip.open(bad, "wt", newline="") as out:
+    with (
+        gzip.open(good, "rt", newline="") as file,
+        gzip.open(bad, "wt", compresslevel=1, newline="") as out,
+    ):
         reader = csv.DictReader(file)
         writer = csv.DictWriter(out, reader.fieldnames or (), lineterminator="\n")
         writer.writeheader()
