@@ -1,31 +1,35 @@
-"""Faults 1 to 14 of the list: what a file holds that it should not."""
+"""Faults 1 to 19 of the list: what a file holds, and when and how often it comes."""
 
 from __future__ import annotations
 
 from tests.faults.fault import Fault
 from tests.faults.fault_checks import (
     kept_as_text,
-    noted,
-    same_as_usual,
+    known,
+    only_its_day,
+    ordered_by_number,
 )
 from tests.faults.fault_deliveries import (
     BAD_LINE,
-    GOOD_LINE,
     every,
-    extended,
     file,
     line_of,
     orders,
     renamed,
+    republish,
     spoil,
     text_of,
-    without,
+)
+from tests.faults.fault_events import (
+    clock_set_back,
 )
 from tests.faults.fed_shop import (
     CANARY,
     HEADER,
-    TODAY,
+    HISTORY,
+    LATE,
     as_csv,
+    usual_rows,
 )
 
 CONTENT: tuple[Fault, ...] = (
@@ -307,5 +311,64 @@ CONTENT: tuple[Fault, ...] = (
             column="ordered_at",
         )
         for stamp in ("1970-01-01", "9999-12-31")
+    ),
+    # 15: the clock
+    Fault(
+        15,
+        "the host's clock is set back by a day",
+        file(spoil([4])),
+        exit_code=0,
+        publishes=True,
+        inject=clock_set_back,
+        check=ordered_by_number,
+    ),
+    # 16: delivered twice
+    Fault(
+        16,
+        "the same file under its name",
+        file(as_csv(usual_rows(HISTORY[-1])), f"{HISTORY[-1]}.csv"),
+        exit_code=0,
+        check=known,
+    ),
+    Fault(
+        16,
+        "the same file under another name",
+        file(as_csv(usual_rows(HISTORY[-1])), "again.csv"),
+        exit_code=0,
+        check=known,
+    ),
+    Fault(
+        16,
+        "its rows among others",
+        file(
+            [row | {"customer": row["customer"]} for row in usual_rows(HISTORY[-1])[:30]]
+            + usual_rows(prefix="new")[30:]
+        ),
+        code="DUPLICATE",
+    ),
+    # 17: another content under a name
+    Fault(17, "a byte of a published file is changed", republish, code="CONFLICT"),
+    # 18: old content
+    Fault(
+        18,
+        "an old day again, after the newer ones",
+        file(as_csv(usual_rows(HISTORY[0])), f"{HISTORY[0]}.csv"),
+        exit_code=0,
+        check=known,
+    ),
+    Fault(
+        18,
+        "an old day again, with a line more",
+        file(usual_rows(HISTORY[0]) + spoil([4])[4:5], "2024-03-01b.csv"),
+        code="DUPLICATE",
+    ),
+    # 19: late
+    Fault(
+        19,
+        "a day that comes after later ones",
+        file(as_csv(usual_rows(LATE)), f"{LATE}.csv"),
+        exit_code=0,
+        publishes=True,
+        check=only_its_day,
     ),
 )

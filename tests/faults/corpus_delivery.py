@@ -1,4 +1,4 @@
-"""Faults 15 to 35, 81 and 82 of the list: how a file comes, what it says, and who decides."""
+"""Faults 20 to 35, 81 and 82 of the list: what is missing, hidden or hostile, and who decides."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from tests.faults.fault_checks import (
     decided_by,
     escaped_in_exports,
     kept_as_text,
-    known,
     nothing_live,
     nothing_owned,
     one_line_an_event,
-    only_its_day,
-    ordered_by_number,
     still_to_be_told,
 )
 from tests.faults.fault_deliveries import (
@@ -41,7 +38,6 @@ from tests.faults.fault_deliveries import (
     people,
     register,
     renamed,
-    republish,
     skip_a_month,
     spoil,
     table,
@@ -51,7 +47,6 @@ from tests.faults.fault_events import (
     DEAD_CHANNEL,
     TWO_PEOPLE,
     UNTIL,
-    clock_set_back,
     dead_channel,
     decide_at_once,
     deciding,
@@ -65,73 +60,11 @@ from tests.faults.fault_events import (
 from tests.faults.fed_shop import (
     CANARY,
     HEADER,
-    HISTORY,
-    LATE,
-    as_csv,
     outcome_rows,
     usual_rows,
 )
 
 DELIVERY: tuple[Fault, ...] = (
-    # 15: the clock
-    Fault(
-        15,
-        "the host's clock is set back by a day",
-        file(spoil([4])),
-        exit_code=0,
-        publishes=True,
-        inject=clock_set_back,
-        check=ordered_by_number,
-    ),
-    # 16: delivered twice
-    Fault(
-        16,
-        "the same file under its name",
-        file(as_csv(usual_rows(HISTORY[-1])), f"{HISTORY[-1]}.csv"),
-        exit_code=0,
-        check=known,
-    ),
-    Fault(
-        16,
-        "the same file under another name",
-        file(as_csv(usual_rows(HISTORY[-1])), "again.csv"),
-        exit_code=0,
-        check=known,
-    ),
-    Fault(
-        16,
-        "its rows among others",
-        file(
-            [row | {"customer": row["customer"]} for row in usual_rows(HISTORY[-1])[:30]]
-            + usual_rows(prefix="new")[30:]
-        ),
-        code="DUPLICATE",
-    ),
-    # 17: another content under a name
-    Fault(17, "a byte of a published file is changed", republish, code="CONFLICT"),
-    # 18: old content
-    Fault(
-        18,
-        "an old day again, after the newer ones",
-        file(as_csv(usual_rows(HISTORY[0])), f"{HISTORY[0]}.csv"),
-        exit_code=0,
-        check=known,
-    ),
-    Fault(
-        18,
-        "an old day again, with a line more",
-        file(usual_rows(HISTORY[0]) + spoil([4])[4:5], "2024-03-01b.csv"),
-        code="DUPLICATE",
-    ),
-    # 19: late
-    Fault(
-        19,
-        "a day that comes after later ones",
-        file(as_csv(usual_rows(LATE)), f"{LATE}.csv"),
-        exit_code=0,
-        publishes=True,
-        check=only_its_day,
-    ),
     # 20: a delivery that did not come
     Fault(
         20,
