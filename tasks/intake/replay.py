@@ -52,12 +52,15 @@ def find_case(lake: Lake, asked: str) -> Case:
     """The item `item-7`, or the newest item of a batch, by its name or number.
 
     Asked for a batch, only that batch is in the case. The batches are those that a decision can
-    still be about: refused or discarded ones of a stop, published ones with rows held back.
+    still be about: refused or discarded ones of a stop, published ones with rows held back. Of an
+    item with refused ones, those that somebody has discarded by name stay out.
     Raises UsageError (64) for what is not there.
     """
     if parse_name(asked) is not None:
         incident = read_incident(lake, asked)
-        return Case(incident, _pending(lake, incident, incident.batches))
+        pending = _pending(lake, incident, incident.batches)
+        undecided = tuple(batch for batch in pending if batch.state != "discarded")
+        return Case(incident, undecided or pending)
     batch = find_asked(lake, asked)
     # Of what a name stands for now, nothing may be aside, and of an earlier try of it all done.
     tries = [one for one in read_batches(lake) if one.batch_name == batch.batch_name]
@@ -267,7 +270,9 @@ def discard_batches(
                         report={"discarded_because": reason},
                     )
             append_decision(lake, **decision, decided_at=moment)
-            settled = settle_incidents(lake, recorded_at=moment, actor=actor, reason=reason)
+            settled = settle_incidents(
+                lake, recorded_at=moment, actor=actor, closing="discarded", reason=reason
+            )
             if ends_item and incident_number not in settled:
                 change_state(
                     lake,
