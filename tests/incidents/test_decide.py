@@ -52,6 +52,16 @@ def test_a_unit_change_is_one_item_and_the_corrected_file_leaves_the_lake_as_if_
     assert shop.decide("orders/2011-10-07", "replay").already
 
 
+def test_a_file_that_was_published_under_another_name_is_refused(shop: QueueShop) -> None:
+    shop.deliver(7, unit=100)
+    assert shop.ingest() == 65
+    before = shop.fingerprint()
+    with pytest.raises(DataRejected, match="orders/2011-10-01 has this content already"):
+        shop.decide("item-1", "replay", file=shop.folder / "2011-10-01.csv")
+    assert [one.state for one in shop.incidents()] == ["open"]
+    assert shop.fingerprint() == before
+
+
 def test_a_replay_that_is_refused_again_keeps_the_item_open(shop: QueueShop) -> None:
     shop.deliver(7, unit=100)
     assert shop.ingest() == 65
@@ -303,3 +313,20 @@ def test_no_value_of_a_row_is_in_the_headline_that_is_sent_out(shop: QueueShop) 
     assert "Example" not in incident.cause.headline
     reports = shop.rows("select report from lake.ledger.incidents")
     assert "Example" not in str(reports)
+
+
+def test_a_batch_that_was_discarded_by_name_stays_out_when_its_item_is_decided(
+    shop: QueueShop,
+) -> None:
+    for day in (7, 8, 9):
+        shop.deliver(day, unit=100)
+    assert shop.ingest() == 65
+    [incident] = shop.incidents()
+    assert len(incident.batches) == 3
+    shop.decide("orders/2011-10-07", "discard", "bob", reason="a test export")
+    outcome = shop.decide(incident.name, "waive", reason="new prices", until=LATER)
+    assert outcome.incident.resolution == "waived"
+    states = shop.states()
+    assert states["orders/2011-10-07"] == ["discarded"]
+    assert [states[f"orders/2011-10-0{day}"][-1] for day in (8, 9)] == ["accepted", "accepted"]
+    assert shop.decide(incident.name, "waive", reason="new prices", until=LATER).already
