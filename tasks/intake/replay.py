@@ -31,7 +31,7 @@ from tasks.incidents.queue import (
 )
 from tasks.intake.deliveries import REPLAYED
 from tasks.intake.disk import aside, demand_space, disk_failures, private_directory, settle
-from tasks.intake.ledger import find_asked, ledger_time, read_batch, read_batches, record_state
+from tasks.intake.ledger import find_asked, ledger_time, read_batches, record_states
 from tasks.intake.raw import hash_file, raw_path, verify_raw
 from tasks.intake.rejection import BatchRejected
 from tasks.settings import Settings
@@ -258,17 +258,15 @@ def discard_batches(
         moment, _ = ledger_time(lake)
         crash_point("discard.before_begin")
         with lake.publish(actor, f"discard {decision['subject']}", {"batches": list(numbers)}):
-            for number in numbers:
-                batch = read_batch(lake, number)
-                if batch.state == "quarantined":
-                    record_state(
-                        lake,
-                        batch,
-                        "discarded",
-                        actor=actor,
-                        recorded_at=moment,
-                        report={"discarded_because": reason},
-                    )
+            refused = {one.batch_number for one in read_batches(lake, states=("quarantined",))}
+            record_states(
+                lake,
+                sorted(refused.intersection(numbers)),
+                "discarded",
+                actor=actor,
+                recorded_at=moment,
+                report={"discarded_because": reason},
+            )
             append_decision(lake, **decision, decided_at=moment)
             settled = settle_incidents(
                 lake, recorded_at=moment, actor=actor, closing="discarded", reason=reason
@@ -286,7 +284,8 @@ def discard_batches(
                 )
             crash_point("discard.before_commit")
         crash_point("discard.after_commit")
-        return [read_batch(lake, number) for number in numbers]
+        known = {batch.batch_number: batch for batch in read_batches(lake)}
+        return [known[number] for number in numbers]
 
 
 def write_private(path: Path, text: str) -> None:
