@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
@@ -288,13 +289,18 @@ def discard_batches(
         return [known[number] for number in numbers]
 
 
+def demand_new(path: Path) -> None:
+    """Refuse (64) to write over a file."""
+    if path.exists():
+        raise UsageError(f"{path} is there already.", next_step="name another file with --out")
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read, whole or not at all; never over another.
 
     Raises UsageError (64) where one is there, DiskFailure (73).
     """
-    if path.exists():
-        raise UsageError(f"{path} is there already.", next_step="name another file with --out")
+    demand_new(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -305,7 +311,8 @@ def write_private(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder itself may be none
+            partial.unlink(missing_ok=True)
         raise DiskFailure(f"{path} cannot be written.", found=error.strerror or "") from error
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.decide import Choice, decide
-from tasks.errors import DataRejected, LockHeld, Refused, UsageError
+from tasks.errors import DataRejected, DiskFailure, LockHeld, Refused, UsageError
 from tasks.incidents.decisions import deciding, grant_waivers, read_request
 from tasks.incidents.queue import read_incident
 from tasks.warehouse import open_lake
@@ -145,6 +145,11 @@ def test_rows_come_out_as_csv_and_back_corrected(shop: QueueShop, tmp_path: Path
     out = tmp_path / "rows.csv"
     with open_lake(shop.settings) as lake:
         batch = shop.batches()[-1]
+        # Who takes rows out is written down before they are out.
+        with pytest.raises(DiskFailure):
+            export_rows(lake, batch, shop.path / "rows.csv", author="ann")
+        exported = "select count(*) from lake.ledger.decisions where outcome = 'rows exported'"
+        assert lake.scalar(exported) == 1
         count = export_rows(lake, batch, out, author="ann")
     assert count == 2
     assert out.stat().st_mode & 0o777 == 0o600
