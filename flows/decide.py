@@ -149,6 +149,7 @@ def _waive(lake: Lake, case: intake.Case, choice: Choice, author: str) -> Outcom
         if about_gap
         else incidents.choose_rules(incident, results, choice.rules, waivable, let_in=choice.let_in)
     )
+    incidents.check_rows(choice.row_numbers, rules, row_rules, let_in=choice.let_in)
     if incident.cause.level == "held" and not choice.let_in:
         raise UsageError(
             f"The rows of {incident.name} stand aside already.",
@@ -247,6 +248,16 @@ def _publish(
             done = intake.publish_batch(lake, staged, verdict, author, choice.supersede, replay)
         except DataRejected as refusal:
             refusals.append(refusal)
+            continue
+        if done.already_known and done.batch_name != batch.batch_name:
+            refusals.append(
+                DataRejected(
+                    f"The file is not that of {batch.batch_name}: {done.batch_name} has this"
+                    " content already.",
+                    found=f"batch number {done.batch_number}, {done.state}",
+                    next_step="give the file of this batch with --file",
+                )
+            )
             continue
         published.append(done)
         if done.state == "quarantined":

@@ -105,8 +105,9 @@ def settle_incidents(
 ) -> list[int]:
     """Resolve the items none of whose batches stands aside any more; their numbers.
 
-    Call inside the transaction that ended a batch. `closing` is how, where the states of the
-    batches do not say it: rows that were let in leave a batch that is superseded.
+    Call inside the transaction that ended a batch. `closing` is how: an item of several ends as
+    its last decision did. Where no batch says so, the batches' states do, and where these do not
+    either (rows that were let in leave a batch that is superseded), it is `closing` again.
     """
     settled = []
     for row in lake.rows(Connection.text(SQL / "unsettled.sql")):
@@ -114,7 +115,8 @@ def settle_incidents(
         pending = {"quarantined"} if row["level"] == "stop" else {"accepted", "quarantined"}
         if states & pending:
             continue
-        ended = next((s for s in ("waived", "discarded") if s in states), closing)
+        told = (closing, "waived", "replayed", "discarded")
+        ended = next((state for state in told if state in states), closing)
         number = int(row["incident_number"])
         change_state(
             lake,

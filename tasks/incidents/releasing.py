@@ -83,14 +83,14 @@ def choose_rules(
     if not chosen:
         level = "quarantine" if incident.cause.level == "held" else "stop"
         named = incident.cause.key.rpartition("|")[2] if incident.cause.level == "held" else ""
+        # With its column: the same rule in another one is not what somebody has looked at.
         chosen = sorted(
-            {r.key if r.column and r.rule not in waivable else r.rule for r in results
-             if r.severity == level and (not named or r.rule == named)}
-        )  # fmt: skip
+            {r.key for r in results if r.severity == level and (not named or r.rule == named)}
+        )
     known = {name for r in results for name in (r.rule, r.key)}
     for rule in chosen:
         name = rule.partition(":")[0]
-        if name not in waivable:
+        if name not in waivable or rule not in known:
             raise UsageError(
                 f"The rule '{rule}' of {incident.name} cannot be waived:"
                 " without it nothing else can be judged."
@@ -115,6 +115,30 @@ def choose_rules(
             next_step="correct it and replay it with --file, or discard it",
         )
     return tuple(chosen)
+
+
+def check_rows(
+    row_numbers: Sequence[int],
+    rules: Sequence[str],
+    row_rules: Mapping[str, bool],
+    *,
+    let_in: bool,
+) -> None:
+    """Refuse (64) a waiver of rows that would change nothing: it would look as if it did."""
+    if not row_numbers:
+        return
+    if not let_in:
+        raise UsageError(
+            "Rows that break a rule stay aside as they are.",
+            next_step="add --let-in to publish these, or leave --row out",
+        )
+    for rule in rules:
+        if rule.partition(":")[0] not in row_rules:
+            raise UsageError(
+                f"The rule '{rule}' is about the whole batch: no single row can be let in.",
+                available=sorted(row_rules),
+                next_step="name a rule about rows with --rule, or leave --row out",
+            )
 
 
 def plan_waivers(

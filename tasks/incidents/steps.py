@@ -26,6 +26,7 @@ from tasks.incidents.queue import (
 )
 from tasks.incidents.releasing import (
     GAP_RULE,
+    check_rows,
     choose_rules,
     end_of,
     failed_rules,
@@ -40,6 +41,7 @@ __all__ = [
     "active_waivers",
     "check_author",
     "check_reason",
+    "check_rows",
     "choose_rules",
     "deciding",
     "demand_unchanged",

@@ -28,7 +28,7 @@ from tasks.intake.disk import disk_failures
 from tasks.intake.lines import split_line
 from tasks.intake.masking import read_delimiter, read_header
 from tasks.intake.raw import find_source, raw_path
-from tasks.intake.replay import find_case, keep_written, recall_raw, write_private
+from tasks.intake.replay import demand_new, find_case, keep_written, recall_raw, write_private
 from tasks.sources import Source
 from tasks.warehouse import Lake
 
@@ -78,7 +78,7 @@ def export_rows(
     """
     name = check_author(author)
     text, count = render_rows(lake, batch, rule=rule)
-    write_private(path, text)
+    demand_new(path)
     incident = find_case(lake, str(batch.batch_number)).incident
     evidence = {
         "batch_number": batch.batch_number,
@@ -92,6 +92,8 @@ def export_rows(
         lake.publish(name, f"export rows of {batch.batch_name}", evidence),
     ):
         append_decision(lake, **decision, decided_at=datetime.now(UTC))
+    # The file comes last: no rows are out of which the ledger does not say who has them.
+    write_private(path, text)
     return count
 
 

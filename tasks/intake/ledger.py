@@ -150,17 +150,30 @@ def record_state(
     if batch.state == state and not report:
         return batch
     moment = recorded_at or ledger_time(lake)[0]
+    record_states(lake, [batch.batch_number], state, actor=actor, recorded_at=moment, report=report)
+    return read_batch(lake, batch.batch_number)
+
+
+def record_states(
+    lake: Connection,
+    batch_numbers: Sequence[int],
+    state: BatchState,
+    *,
+    actor: str,
+    recorded_at: datetime,
+    report: Mapping[str, Any] | None = None,
+) -> None:
+    """Append a new state of many known batches in one statement. Hold the writer lock."""
     lake.execute(
         Connection.text(SQL / "append_state.sql"),
         {
-            "batch_number": batch.batch_number,
+            "batch_numbers": list(batch_numbers),
             "state": state,
-            "recorded_at": moment,
+            "recorded_at": recorded_at,
             "actor": actor,
             "report": json.dumps(dict(report or {}), default=str, sort_keys=True),
         },
     )
-    return read_batch(lake, batch.batch_number)
 
 
 def append_rule_results(

@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
@@ -31,7 +32,7 @@ from tasks.incidents.queue import (
 )
 from tasks.intake.deliveries import REPLAYED
 from tasks.intake.disk import aside, demand_space, disk_failures, private_directory, settle
-from tasks.intake.ledger import find_asked, ledger_time, read_batch, read_batches, record_state
+from tasks.intake.ledger import find_asked, ledger_time, read_batches, record_states
 from tasks.intake.raw import hash_file, raw_path, verify_raw
 from tasks.intake.rejection import BatchRejected
 from tasks.settings import Settings
@@ -52,12 +53,15 @@ def find_case(lake: Lake, asked: str) -> Case:
     """The item `item-7`, or the newest item of a batch, by its name or number.
 
     Asked for a batch, only that batch is in the case. The batches are those that a decision can
-    still be about: refused or discarded ones of a stop, published ones with rows held back.
+    still be about: refused or discarded ones of a stop, published ones with rows held back. Of an
+    item with refused ones, those that somebody has discarded by name stay out.
     Raises UsageError (64) for what is not there.
     """
     if parse_name(asked) is not None:
         incident = read_incident(lake, asked)
-        return Case(incident, _pending(lake, incident, incident.batches))
+        pending = _pending(lake, incident, incident.batches)
+        undecided = tuple(batch for batch in pending if batch.state != "discarded")
+        return Case(incident, undecided or pending)
     batch = find_asked(lake, asked)
     # Of what a name stands for now, nothing may be aside, and of an earlier try of it all done.
     tries = [one for one in read_batches(lake) if one.batch_name == batch.batch_name]
@@ -255,19 +259,19 @@ def discard_batches(
         moment, _ = ledger_time(lake)
         crash_point("discard.before_begin")
         with lake.publish(actor, f"discard {decision['subject']}", {"batches": list(numbers)}):
-            for number in numbers:
-                batch = read_batch(lake, number)
-                if batch.state == "quarantined":
-                    record_state(
-                        lake,
-                        batch,
-                        "discarded",
-                        actor=actor,
-                        recorded_at=moment,
-                        report={"discarded_because": reason},
-                    )
+            refused = {one.batch_number for one in read_batches(lake, states=("quarantined",))}
+            record_states(
+                lake,
+                sorted(refused.intersection(numbers)),
+                "discarded",
+                actor=actor,
+                recorded_at=moment,
+                report={"discarded_because": reason},
+            )
             append_decision(lake, **decision, decided_at=moment)
-            settled = settle_incidents(lake, recorded_at=moment, actor=actor, reason=reason)
+            settled = settle_incidents(
+                lake, recorded_at=moment, actor=actor, closing="discarded", reason=reason
+            )
             if ends_item and incident_number not in settled:
                 change_state(
                     lake,
@@ -281,7 +285,14 @@ def discard_batches(
                 )
             crash_point("discard.before_commit")
         crash_point("discard.after_commit")
-        return [read_batch(lake, number) for number in numbers]
+        known = {batch.batch_number: batch for batch in read_batches(lake)}
+        return [known[number] for number in numbers]
+
+
+def demand_new(path: Path) -> None:
+    """Refuse (64) to write over a file."""
+    if path.exists():
+        raise UsageError(f"{path} is there already.", next_step="name another file with --out")
 
 
 def write_private(path: Path, text: str) -> None:
@@ -289,8 +300,7 @@ def write_private(path: Path, text: str) -> None:
 
     Raises UsageError (64) where one is there, DiskFailure (73).
     """
-    if path.exists():
-        raise UsageError(f"{path} is there already.", next_step="name another file with --out")
+    demand_new(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -301,7 +311,8 @@ def write_private(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder itself may be none
+            partial.unlink(missing_ok=True)
         raise DiskFailure(f"{path} cannot be written.", found=error.strerror or "") from error
 
 

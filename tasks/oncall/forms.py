@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ FIELDS_BYTES = 65_536
 _MOST_PARTS = 200
 _PIECE_BYTES = FIELDS_BYTES // 4
 _NAME = "corrected"
+_PREFIX = "upload-"
+# No decision takes so long; what is older was left by a process that was killed.
+_LEFT_SECONDS = 86_400.0
 
 
 class BadForm(ValueError):
@@ -45,6 +49,14 @@ class Form:
         if self.file is not None:
             shutil.rmtree(self.file.parent, ignore_errors=True)
             self.file = None
+
+
+def clear_uploads(uploads: Path) -> None:
+    """Remove files that a killed process has left: they hold rows as they were delivered."""
+    oldest = time.time() - _LEFT_SECONDS
+    for folder in uploads.glob(f"{_PREFIX}*"):
+        if folder.stat().st_mtime < oldest:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 async def read_form(request: Request, *, uploads: Path | None = None, file_bytes: int = 0) -> Form:
@@ -133,7 +145,8 @@ class _Target:
         if uploads is None or form.file is not None:
             raise BadForm(400, "There is a file where none is taken.")
         uploads.mkdir(parents=True, mode=0o700, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="upload-", dir=uploads))
+        clear_uploads(uploads)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=uploads))
         # Of the sender's name only a plain ending is kept.
         ending = re.search(r"(?:\.[A-Za-z0-9]{1,8}){1,2}$", filename)
         form.file = folder / f"{_NAME}{ending[0].lower() if ending else ''}"

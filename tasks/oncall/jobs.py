@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from tasks.errors import HoldfastError
 
@@ -30,7 +30,6 @@ class Job:
     doing: str
     state: Literal["working", "done", "refused"] = "working"
     lines: tuple[str, ...] = ()
-    preview: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 class Jobs:
@@ -46,10 +45,10 @@ class Jobs:
         deployment: str,
         item: str,
         doing: str,
-        work: Callable[[], Sequence[str] | Mapping[str, Any]],
+        work: Callable[[], Sequence[str]],
         finally_do: Callable[[], None] = lambda: None,
     ) -> Job:
-        """Begin `work`: it gives the lines to be shown, or the plain values of a preview."""
+        """Begin `work`: it gives the lines to be shown."""
         job = Job(secrets.token_urlsafe(12), deployment, item, doing)
         with self._guard:
             self._found[job.key] = job
@@ -84,16 +83,11 @@ class Jobs:
     def _run(
         self,
         job: Job,
-        work: Callable[[], Sequence[str] | Mapping[str, Any]],
+        work: Callable[[], Sequence[str]],
         finally_do: Callable[[], None],
     ) -> None:
         try:
-            found = work()
-            ended = (
-                replace(job, state="done", preview=found)
-                if isinstance(found, Mapping)
-                else replace(job, state="done", lines=tuple(found))
-            )
+            ended = replace(job, state="done", lines=tuple(work()))
         except HoldfastError as error:
             ended = replace(job, state="refused", lines=tuple(str(error).splitlines()))
         except Exception as error:  # noqa: BLE001  (a bug must reach the page)

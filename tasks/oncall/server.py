@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from urllib.parse import quote, urlsplit
 from tasks.errors import HoldfastError, UsageError
 from tasks.oncall.access import Door, Session, Sessions, is_same
 from tasks.oncall.actions import Actions, parse_decision
-from tasks.oncall.forms import FIELDS_BYTES, BadForm, Form, read_form
+from tasks.oncall.forms import FIELDS_BYTES, BadForm, Form, clear_uploads, read_form
 from tasks.oncall.guarding import Guard
 from tasks.oncall.jobs import Job, Jobs
 from tasks.oncall.page import (
@@ -65,6 +66,7 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        clear_uploads(uploads)
         yield
         pages.jobs.close()
 
@@ -157,7 +159,7 @@ class _Pages:
         self._maximum_upload_bytes = maximum_upload_bytes
         self._is_https = bool(page_url and page_url.startswith("https:"))
         # The last preview of an item, and the stamp of the item it was computed for.
-        self._previews: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._previews: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
         self.jobs = Jobs()
 
     async def health(self, _request: Request) -> Response:
@@ -268,10 +270,12 @@ class _Pages:
     ) -> Response:
         if not _ITEM.fullmatch(item):
             raise UsageError(f"There is no item '{item[:40]}'.")
-        if job is not None and job.preview is not None:
-            self._previews[deployment, item] = job.preview
-        preview = self._previews.get((deployment, item))
+        stamp, preview = self._previews.get((deployment, item), ("", None))
         report = self._actions.report(deployment, item, preview)
+        if preview is not None and report.stamp != stamp:
+            # What was computed for the item as it was does not hold for what it has become.
+            self._previews.pop((deployment, item), None)
+            report = replace(report, preview=None)
         if job is not None:
             notice = _describe_job(job)
         working = job is not None and job.state == "working"
@@ -293,16 +297,19 @@ class _Pages:
             form.discard()
             working = self.jobs.find_working(deployment, item, _PREVIEW)
             return working or self.jobs.start(
-                deployment, item, _PREVIEW, lambda: self._actions.preview(deployment, item)
+                deployment, item, _PREVIEW, lambda: self._try_out(deployment, item)
             )
 
         return await self._change(request, start)
 
+    def _try_out(self, deployment: str, item: str) -> tuple[str, ...]:
+        stamp = self._actions.report(deployment, item, None).stamp
+        self._previews[deployment, item] = (stamp, self._actions.preview(deployment, item))
+        return ()
+
     async def start_decision(self, request: Request) -> Response:
         def start(form: Form, session: Session, deployment: str, item: str) -> Job:
             asked = parse_decision(form.fields, session.person, form.file, datetime.now(UTC))
-            # What was computed for the item as it was does not hold for what it becomes.
-            self._previews.pop((deployment, item), None)
             return self.jobs.start(
                 deployment,
                 item,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.decide import Choice, decide
-from tasks.errors import DataRejected, LockHeld, Refused, UsageError
+from tasks.errors import DataRejected, DiskFailure, LockHeld, Refused, UsageError
 from tasks.incidents.decisions import deciding, grant_waivers, read_request
 from tasks.incidents.queue import read_incident
 from tasks.warehouse import open_lake
@@ -50,6 +50,16 @@ def test_a_unit_change_is_one_item_and_the_corrected_file_leaves_the_lake_as_if_
     assert again.already
     assert shop.fingerprint() == right.fingerprint()
     assert shop.decide("orders/2011-10-07", "replay").already
+
+
+def test_a_file_that_was_published_under_another_name_is_refused(shop: QueueShop) -> None:
+    shop.deliver(7, unit=100)
+    assert shop.ingest() == 65
+    before = shop.fingerprint()
+    with pytest.raises(DataRejected, match="orders/2011-10-01 has this content already"):
+        shop.decide("item-1", "replay", file=shop.folder / "2011-10-01.csv")
+    assert [one.state for one in shop.incidents()] == ["open"]
+    assert shop.fingerprint() == before
 
 
 def test_a_replay_that_is_refused_again_keeps_the_item_open(shop: QueueShop) -> None:
@@ -135,6 +145,11 @@ def test_rows_come_out_as_csv_and_back_corrected(shop: QueueShop, tmp_path: Path
     out = tmp_path / "rows.csv"
     with open_lake(shop.settings) as lake:
         batch = shop.batches()[-1]
+        # Who takes rows out is written down before they are out.
+        with pytest.raises(DiskFailure):
+            export_rows(lake, batch, shop.path / "rows.csv", author="ann")
+        exported = "select count(*) from lake.ledger.decisions where outcome = 'rows exported'"
+        assert lake.scalar(exported) == 1
         count = export_rows(lake, batch, out, author="ann")
     assert count == 2
     assert out.stat().st_mode & 0o777 == 0o600
@@ -303,3 +318,20 @@ def test_no_value_of_a_row_is_in_the_headline_that_is_sent_out(shop: QueueShop) 
     assert "Example" not in incident.cause.headline
     reports = shop.rows("select report from lake.ledger.incidents")
     assert "Example" not in str(reports)
+
+
+def test_a_batch_that_was_discarded_by_name_stays_out_when_its_item_is_decided(
+    shop: QueueShop,
+) -> None:
+    for day in (7, 8, 9):
+        shop.deliver(day, unit=100)
+    assert shop.ingest() == 65
+    [incident] = shop.incidents()
+    assert len(incident.batches) == 3
+    shop.decide("orders/2011-10-07", "discard", "bob", reason="a test export")
+    outcome = shop.decide(incident.name, "waive", reason="new prices", until=LATER)
+    assert outcome.incident.resolution == "waived"
+    states = shop.states()
+    assert states["orders/2011-10-07"] == ["discarded"]
+    assert [states[f"orders/2011-10-0{day}"][-1] for day in (8, 9)] == ["accepted", "accepted"]
+    assert shop.decide(incident.name, "waive", reason="new prices", until=LATER).already

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -358,6 +359,29 @@ def test_a_preview_is_shown_until_the_item_changes(client: Browser) -> None:
     assert "+18,234.50 GBP" in client.get(ITEM).text
     answer = post(client, f"{ITEM}/decide", decision(token))
     assert "+18,234.50 GBP" not in wait(client, answer.headers["location"])
+
+
+def test_a_preview_of_an_item_that_was_changed_elsewhere_is_shown_no_more(
+    client: Browser, desk: FakeDesk
+) -> None:
+    done = post(client, f"{ITEM}/preview", {"token": log_in(client)}).headers["location"]
+    assert "+18,234.50 GBP" in wait(client, done)
+    desk.stamp = "stamp-9"  # another batch has joined it
+    for path in (ITEM, done):
+        assert "+18,234.50 GBP" not in client.get(path).text
+
+
+def test_an_upload_that_a_killed_process_has_left_is_removed(
+    client: Browser, uploads: Path
+) -> None:
+    left = uploads / "upload-left"
+    left.mkdir(parents=True)
+    (left / "corrected.csv").write_bytes(b"personal")
+    os.utime(left, (0, 0))
+    fields = decision(log_in(client), decision="replay")
+    answer = post(client, f"{ITEM}/decide", fields, files=[("file", ("x.csv", b"x"))])
+    wait(client, answer.headers["location"])
+    assert list(uploads.iterdir()) == []
 
 
 def test_bodies_have_limits(client: Browser, uploads: Path) -> None:

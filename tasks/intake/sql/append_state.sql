@@ -1,9 +1,9 @@
--- One row: the latest row of a batch once more, in its new state.
+-- One row a batch: its latest row once more, in its new state.
 insert into lake.ledger.batches by name
 with latest as (
     select *
     from lake.ledger.batches
-    where batch_number = $batch_number
+    where list_contains($batch_numbers::integer[], batch_number)
     qualify row_number() over (partition by batch_number order by recorded_at desc) = 1
 )
 select
