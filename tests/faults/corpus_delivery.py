@@ -127,6 +127,7 @@ DELIVERY: tuple[Fault, ...] = (
         ),
         code="LABEL",
         column="churned",
+        variant=True,
     ),
     # 25: drift
     Fault(
@@ -160,6 +161,7 @@ DELIVERY: tuple[Fault, ...] = (
         "more rows than allowed",
         file(",".join(HEADER) + "\n" + (BAD_LINE + "\n") * 56_000),
         code="LIMIT",
+        variant=True,
     ),
     # 27: bombs
     Fault(
@@ -193,6 +195,7 @@ DELIVERY: tuple[Fault, ...] = (
         file(spoil([4])),
         exit_code=75,
         settings=orders(checksum_file=True),
+        variant=True,
     ),
     Fault(
         28,
@@ -224,7 +227,15 @@ DELIVERY: tuple[Fault, ...] = (
     ),
     # 30: names
     *(
-        Fault(30, ascii(name), file(spoil([4]), name), exit_code=77, code="NAME", level="fault")
+        Fault(
+            30,
+            ascii(name),
+            file(spoil([4]), name),
+            exit_code=77,
+            code="NAME",
+            level="fault",
+            variant=len(name) > 9,
+        )
         for name in ("b*.csv", "a\nb.csv", "x" * 101 + ".csv", "$(id).csv")
     ),
     Fault(
@@ -294,6 +305,7 @@ DELIVERY: tuple[Fault, ...] = (
         exit_code=0,
         publishes=True,
         check=nothing_live,
+        variant=True,
     ),
     Fault(
         33,
@@ -320,6 +332,7 @@ DELIVERY: tuple[Fault, ...] = (
         exit_code=0,
         publishes=True,
         check=one_line_an_event,
+        variant=True,
     ),
     Fault(
         34,
@@ -363,6 +376,7 @@ DELIVERY: tuple[Fault, ...] = (
         exit_code=0,
         command=deciding(*[Choice("", "discard", "ann", reason="not ours")] * 2),
         check=decided_by("ann"),
+        variant=True,
     ),
     Fault(
         81,

@@ -32,7 +32,8 @@ class Fault:
     `column` is the column that it names. `publishes` says whether rows are published (None: one
     or the other), `heals` whether the second run publishes them. `says` must be in what on-call
     reads, `lines` are among the lines that it names. `command` is what is run, mostly taking in.
-    `check` asserts what is the row's own.
+    `check` asserts what is the row's own. A `variant` is another way of what stands beside it; it
+    is run with HOLDFAST_FAULTS=all.
     """
 
     number: int
@@ -55,3 +56,4 @@ class Fault:
     batches: int = 1
     command: Command = take_in
     check: Check | None = None
+    variant: bool = False

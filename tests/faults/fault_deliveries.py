@@ -27,7 +27,7 @@ from tests.faults.fed_shop import (
 )
 
 # The list says a thousand: HOLDFAST_STORM=1000
-STORM_FILES = int(os.environ.get("HOLDFAST_STORM", "20"))
+STORM_FILES = int(os.environ.get("HOLDFAST_STORM", "10"))
 # What somebody may write where a name or a text belongs.
 SQL = [
     'x"; drop table orders; --',

@@ -393,9 +393,9 @@ def open_shop(lake: Lake, settings: Settings, folder: Path) -> FedShop:
     lake.settings = shop.settings
     done = shop.ingest()
     assert done.exit_code == 0, done.message
-    # What was published may leave the folder, but a file or two for whoever delivers them again.
-    for day in HISTORY[:-2]:
-        (shop.source_folder / "orders" / f"{day}.csv").unlink(missing_ok=True)
+    # What was published may leave the folder: that saves each run from asking about it.
+    for path in shop.source_folder.glob("*/*"):
+        path.unlink()
     shop.crown()
     return shop
 
