@@ -304,7 +304,9 @@ class FedShop:
 
     def kept(self) -> dict[str, str]:
         """The sha256 of each file in our keeping."""
-        return _hashes(self.settings.home / "raw")
+        # Beside the kept bytes lies the memory of parts that we cut, named by what they are cut from.
+        found = _hashes(self.settings.home / "raw")
+        return {name: digest for name, digest in found.items() if "parts" not in Path(name).parts}
 
     def tally(self) -> tuple[dict[str, str], dict[str, int]]:
         """A fingerprint of each canonical table ('' for an empty one), rows of each ledger's."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import reviewing
+from flows import reviewing, telling
 from tasks.errors import UsageError
 from tasks.oncall.actions import Asked
 from tasks.warehouse import open_lake
@@ -78,8 +78,8 @@ def test_what_is_not_there_is_no_way_in(shop: QueueShop) -> None:
 
 
 def test_reports_are_published_for_every_open_item(shop: QueueShop) -> None:
-    report, published = reviewing.report_item(shop.settings, "item-1")
+    report, published = telling.report_item(shop.settings, "item-1")
     assert published.path.is_file()
     assert published.url.endswith(f"/d/{shop.settings.deployment}/{report.name}")
-    assert reviewing.report_queue(shop.settings) == []
+    assert telling.report_queue(shop.settings) == []
     assert (published.path.parent / "index.html").is_file()
