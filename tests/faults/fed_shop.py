@@ -304,7 +304,7 @@ class FedShop:
 
     def kept(self) -> dict[str, str]:
         """The sha256 of each file in our keeping."""
-        # Beside the kept bytes lies the memory of parts that we cut, named by what they are cut from.
+        # Beside the kept bytes lies the memory of parts that we cut, under names of its own.
         found = _hashes(self.settings.home / "raw")
         return {name: digest for name, digest in found.items() if "parts" not in Path(name).parts}
 
