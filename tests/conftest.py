@@ -85,5 +85,5 @@ def shared_data() -> Path:
 
     directory = Path(os.environ.get("HOLDFAST_DATA") or PROJECT.parent / "shared" / "data")
     if not directory.is_dir():
-        pytest.skip(f"no public data sets at {directory}: set HOLDFAST_DATA")  # data, not code
+        pytest.skip(f"no data sets at {directory}: set HOLDFAST_DATA")  # licences keep them out
     return directory.resolve()

@@ -27,7 +27,7 @@ def tracked_files() -> list[Path]:
         ["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     if listed.returncode != 0:
-        pytest.skip(f"not a git clone: {listed.stderr.strip()}")
+        pytest.skip(f"not a git clone: {listed.stderr.strip()}")  # an export has no list
     return [PROJECT / line for line in listed.stdout.splitlines() if (PROJECT / line).exists()]
 
 

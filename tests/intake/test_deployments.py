@@ -54,7 +54,7 @@ def count(staged: StagedBatch, **figures: str) -> dict[str, Any]:
 def demand(shared_data: Path, *parts: str) -> None:
     path = shared_data.joinpath(*parts)
     if not path.is_file():
-        pytest.skip(f"{path} is not there: set HOLDFAST_DATA")
+        pytest.skip(f"{path} is not there: set HOLDFAST_DATA")  # licences keep it out of here
 
 
 def test_online_retail(shared_data: Path, whole: Whole) -> None:
