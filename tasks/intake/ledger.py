@@ -262,25 +262,6 @@ def count_batches(lake: Connection) -> dict[str, Any]:
     }
 
 
-def list_quarantine(lake: Lake) -> list[dict[str, Any]]:
-    """What stands aside, newest first: stopped batches, and accepted ones with rows held back.
-
-    Each as a dictionary ready for JSON: `batch_name`, `batch_number`, `source`, `table`, `state`,
-    `received_rows`, `accepted_rows`, `quarantined_rows`, `quarantined_share`, `since`, `causes`
-    (a line a failed rule, no personal data), `review`.
-    """
-    aside = [
-        batch
-        for batch in read_batches(lake, states=("quarantined", "accepted"))
-        if batch.state == "quarantined" or batch.quarantined_rows > 0
-    ]
-    causes = _causes(lake, [batch.batch_number for batch in aside])
-    return [
-        _summary(batch, lake, causes.get(batch.batch_number, []))
-        for batch in sorted(aside, key=lambda batch: batch.batch_number, reverse=True)
-    ]
-
-
 def show_quarantine(
     lake: Lake, asked: str, *, rows: int = SHOWN_ROWS, rule: str | None = None
 ) -> dict[str, Any]:
@@ -343,7 +324,7 @@ def find_asked(lake: Lake, asked: str) -> Batch:
             lake, batch_name=asked
         )
     if found is None:
-        names = [entry["batch_name"] for entry in list_quarantine(lake)]
+        names = sorted({batch.batch_name for batch in read_batches(lake)}, reverse=True)
         raise UsageError(
             f"The ledger knows no batch '{asked}'.",
             found=suggest(asked, names),

@@ -30,7 +30,6 @@ from tasks.intake.deliveries import discover
 from tasks.intake.ledger import (
     UNFINISHED,
     count_batches,
-    list_quarantine,
     read_batches,
     show_quarantine,
 )
@@ -69,7 +68,6 @@ __all__ = [
     "find_case",
     "find_hold",
     "judge_sources",
-    "list_quarantine",
     "note_refusal",
     "one_batch",
     "publish_batch",

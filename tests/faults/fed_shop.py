@@ -27,9 +27,9 @@ from tasks.errors import HoldfastError
 from tasks.handles import Batch, Champion, Incident
 from tasks.incidents.decisions import make_decision
 from tasks.incidents.queue import list_incidents, resolve_raised
-from tasks.intake.ledger import list_quarantine, read_batches, show_quarantine
+from tasks.intake.ledger import read_batches, show_quarantine
 from tasks.intake.raw import hash_file
-from tasks.intake.replay import discard_batches
+from tasks.intake.replay import describe_queue, discard_batches
 from tasks.registry.champion import find_champion, open_champion, promote
 from tasks.registry.integrity import hash_files
 from tasks.settings import Settings, load_settings
@@ -345,7 +345,7 @@ class FedShop:
                 for table, what in shown.items()
             )
         )
-        listed = json.dumps(list_quarantine(self.lake), default=str)
+        listed = json.dumps(describe_queue(self.lake, everything=True), default=str)
         return "\n".join([listed, *(str(row["text"]) for row in texts), *self.reports().values()])
 
     def reports(self) -> dict[str, str]:

@@ -153,7 +153,11 @@ def test_a_refused_delivery_that_comes_again_is_recorded_once(shop: Shop) -> Non
     shop.deliver(name, [usual_row(n, "2024-05") | empty for n in range(ROWS)])
     first, second = shop.ingest(name), shop.ingest(name)
     assert (second.batch_number, second.already_known) == (first.batch_number, True)
-    listed = [entry["batch_name"] for entry in intake.list_quarantine(shop.lake)]
+    listed = [
+        batch["batch_name"]
+        for item in intake.describe_queue(shop.lake, everything=True)
+        for batch in item["batches"]
+    ]
     assert listed.count(f"orders/{name}") == 1
 
 

@@ -13,7 +13,6 @@ from tasks.intake.ledger import (
     count_batches,
     find_batch,
     ledger_time,
-    list_quarantine,
     read_batch,
     read_batches,
     record_state,
@@ -21,6 +20,7 @@ from tasks.intake.ledger import (
 )
 from tasks.intake.publication import publish, register_delivery
 from tasks.intake.refusals import record_rejection
+from tasks.intake.replay import describe_queue
 from tasks.warehouse import Lake
 from tests.intake.builders import judge, make_raw, make_staged, order
 
@@ -79,15 +79,29 @@ def test_quarantine_is_listed_with_causes_counts_and_the_next_command(
     publish(lake, stopped, judge(stopped, stop=True), "test")
     record_rejection(lake, broken, code="ENCODING", reason="byte 7 is 0xff", actor="test")
 
-    listed = list_quarantine(lake)
-    assert [(e["batch_name"], e["state"], e["quarantined_share"]) for e in listed] == [
-        ("orders/2011-12", "quarantined", None),
-        ("orders/2011-11", "quarantined", 1.0),
-        ("orders/2011-10", "accepted", 0.5),
+    listed = describe_queue(lake)
+    # What stops stands first, then the newest.
+    assert [(item["code"], item["level"], item["rows_aside"]) for item in listed] == [
+        ("ENCODING", "stop", 0),
+        ("VOLUME", "stop", 1),
+        ("RULE", "held", 1),
     ]
-    assert listed[0]["causes"] == ["ENCODING: byte 7 is 0xff"]
-    assert listed[2]["causes"] == ["quantity positive: 1 of 2 rows (50.0%), limit > 0, not above 0"]
-    assert listed[2]["review"].endswith("quarantine show orders/2011-10")
+    assert [[one["batch_name"] for one in item["batches"]] for item in listed] == [
+        ["orders/2011-12"],
+        ["orders/2011-11"],
+        ["orders/2011-10"],
+    ]
+    assert listed[2]["headline"] == "quantity positive: 1 of 2 rows (50.0%)"
+    assert listed[2]["review"].endswith("quarantine show item-1")
+    shown = [show_quarantine(lake, f"orders/2011-{month}") for month in (12, 11, 10)]
+    assert [(one["state"], one["quarantined_share"]) for one in shown] == [
+        ("quarantined", None),
+        ("quarantined", 1.0),
+        ("accepted", 0.5),
+    ]
+    assert shown[0]["causes"] == ["ENCODING: byte 7 is 0xff"]
+    assert shown[2]["causes"] == ["quantity positive: 1 of 2 rows (50.0%), limit > 0, not above 0"]
+    assert shown[2]["review"].endswith("quarantine show orders/2011-10")
     text = json.dumps(listed)
     assert "ann" not in text.replace("quarantin", "")
 
