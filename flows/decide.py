@@ -1,6 +1,6 @@
 """What a person on call decides about an item: replay, waive, discard, or approve a release.
 
-One code path for the command line, the page and Prefect's form. Whatever is decided goes the way
+One code path for the command line and the page. Whatever is decided goes the way
 that every delivery goes (stage, validate, publish), in transactions that can be killed anywhere:
 run the same decision again and it goes on where it stopped, or finds itself done.
 """

@@ -167,7 +167,8 @@ class Incident:
     """An item of the work queue at its latest state.
 
     `recorded_at`, `actor` and `reason` are of that state; `opened_at` of the first. `resolution`
-    says how it ended. `batches` are the numbers of the batches that share the cause.
+    says how it ended, `ends` how often it has, since it may be taken up again. `batches` are the
+    numbers of the batches that share the cause.
     """
 
     incident_number: int
@@ -181,6 +182,7 @@ class Incident:
     reason: str
     batches: tuple[int, ...] = ()
     report: Mapping[str, Any] = field(default_factory=dict)
+    ends: int = 0
 
     @property
     def name(self) -> str:
@@ -202,7 +204,8 @@ class Verdict:
 
     `rejects_path` is a Parquet file (row_number BIGINT, rule, reason, raw_line): the rows that a
     quarantine rule refused; a row that broke several rules stands there once a rule, but counts
-    once in `quarantined_rows`. A stopped batch quarantines every row.
+    once in `quarantined_rows`. A stopped batch quarantines every row. `waived` says that it would
+    have been stopped but for a waiver.
     """
 
     outcome: Literal["accepted", "stopped"]
@@ -213,6 +216,7 @@ class Verdict:
     results: tuple[RuleResult, ...]
     statistics: tuple[Statistic, ...] = ()
     notes: tuple[str, ...] = ()
+    waived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 from tasks.errors import LockHeld, Refused, UsageError
 from tasks.handles import Incident, Waiver
-from tasks.incidents.queue import SQL, change_state, read_incident
+from tasks.incidents.queue import SQL, change_state, describe_decided, read_incident
 from tasks.incidents.waivers import active_waivers, append_waiver
 from tasks.postgres import advisory_lock
 from tasks.warehouse import Connection, Lake
@@ -103,14 +103,7 @@ def is_decided(lake: Lake, incident: Incident, resolution: str, author: str) -> 
         return False
     if incident.resolution == resolution:
         return True
-    raise UsageError(
-        f"{incident.name} is decided already: {incident.resolution}, by {incident.actor} at"
-        f" {incident.recorded_at:%Y-%m-%d %H:%M:%S} UTC.",
-        found=f"asked now by {author}: {resolution}",
-        next_step=(
-            f"holdfast -d {shlex.quote(lake.settings.called)} quarantine history {incident.name}"
-        ),
-    )
+    raise describe_decided(lake, incident, f"{resolution}, by {author}")
 
 
 def demand_unchanged(incident: Incident, seen: str | None) -> None:
@@ -140,8 +133,13 @@ def make_decision(
     reason: str,
     evidence: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """A decision ready for `append_decision`: its id is made of what it says, not of when."""
-    said = [incident.incident_number, outcome, json.dumps(dict(evidence), default=str)]
+    """A decision ready for `append_decision`: its id is made of what it says, not of when.
+
+    Written by a run that was killed and once more by the next, it is one; of an item that ended
+    and was taken up again, it is another.
+    """
+    number = f"{incident.incident_number}.{incident.ends}"
+    said = [number, outcome, json.dumps(dict(evidence), default=str)]
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
     return {
         "decision_id": f"oncall-{incident.incident_number}-{digest[:12]}",
@@ -294,6 +292,7 @@ def grant_waivers(
     """Write waivers and the decision for them in one transaction; they hold from then on."""
     now = datetime.now(UTC)
     evidence = {"waivers": [waiver.waiver_id for waiver in waivers]}
+    approved = any(waiver.approved_by for waiver in waivers)
     decision = make_decision(incident, "waiver granted", author, reason, evidence)
     with (
         lake.writer_lock(f"waive {incident.name}"),
@@ -309,6 +308,6 @@ def grant_waivers(
                 "open",
                 recorded_at=now,
                 actor=author,
-                reason=f"approved: {reason}",
+                reason=f"approved: {reason}" if approved else reason,
                 report={"request": None},
             )

@@ -8,6 +8,7 @@ there is never a batch without its item, nor an item twice, whenever a process d
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,7 +97,7 @@ def join_incident(
 
 
 def settle_incidents(
-    lake: Connection,
+    lake: Lake,
     *,
     recorded_at: datetime,
     actor: str,
@@ -132,7 +133,7 @@ def settle_incidents(
 
 
 def change_state(
-    lake: Connection,
+    lake: Lake,
     number: int,
     state: IncidentState,
     *,
@@ -142,10 +143,15 @@ def change_state(
     reason: str = "",
     report: Mapping[str, Any] | None = None,
 ) -> None:
-    """Append a state of an item; `report` is merged into what its report says."""
+    """Append a state of an item; `report` is merged into what its report says.
+
+    What is done stays done: raises UsageError (64) for it, unless it is opened again.
+    """
     incident = find_incident(lake, number)
     if incident is None:
         raise UsageError(f"There is no item '{PREFIX}{number}' in the queue.")
+    if incident.state == "resolved" and state != "open":
+        raise describe_decided(lake, incident, f"{resolution or state}, by {actor}")
     # The latest state is the one recorded last, so two in one transaction differ by a tick.
     moment = max(recorded_at, incident.recorded_at + _TICK)
     merged = {**incident.report, **(report or {})}
@@ -163,12 +169,25 @@ def change_state(
     )
 
 
+def describe_decided(lake: Lake, incident: Incident, asked: str) -> UsageError:
+    """The refusal (64) of a decision that comes after another."""
+    return UsageError(
+        f"{incident.name} is decided already: {incident.resolution}, by {incident.actor} at"
+        f" {incident.recorded_at:%Y-%m-%d %H:%M:%S} UTC.",
+        found=f"asked now: {asked}",
+        next_step=(
+            f"holdfast -d {shlex.quote(lake.settings.called)} quarantine history {incident.name}"
+        ),
+    )
+
+
 def raise_incident(
     lake: Lake, cause: Cause, *, table: str = "", actor: str, report: Mapping[str, Any]
 ) -> Incident:
     """Open an item that is about no batch, once a cause, or bring its headline up to date.
 
-    A transaction of its own. The same cause, headline and report again write nothing.
+    A transaction of its own. The same cause, headline and report again write nothing, and an item
+    that waits for a second person goes on waiting.
     """
     found = _latest_of_cause(lake, cause.key)
     if found is not None and _says_same(found, cause, report):
@@ -177,12 +196,15 @@ def raise_incident(
         found = _latest_of_cause(lake, cause.key)
         if found is not None and _says_same(found, cause, report):
             return found
+        if found is not None and found.state == "resolved":
+            found = None
+        number = found.incident_number if found else _next_number(lake)
+        state = found.state if found else "open"
+        said = {**found.report, **report} if found else report
         now = datetime.now(UTC)
-        is_open = found is not None and found.state != "resolved"
-        number = found.incident_number if found and is_open else _next_number(lake)
-        moment = max(now, found.recorded_at + _TICK) if found and is_open else now
+        moment = max(now, found.recorded_at + _TICK) if found else now
         with lake.publish(actor, f"raise {cause.code} {cause.source}", {"incident": number}):
-            _append(lake, number, cause, table, "open", None, moment, actor, cause.headline, report)
+            _append(lake, number, cause, table, state, None, moment, actor, cause.headline, said)
     opened = find_incident(lake, number)
     if opened is None:
         raise UsageError(f"There is no item '{PREFIX}{number}' in the queue.")
@@ -263,8 +285,9 @@ def read_history(lake: Connection, number: int) -> list[dict[str, Any]]:
 
 
 def _says_same(found: Incident, cause: Cause, report: Mapping[str, Any]) -> bool:
-    same = found.cause.headline == cause.headline and dict(found.report) == json.loads(
-        json.dumps(dict(report), default=str)
+    said = json.loads(json.dumps(dict(report), default=str))
+    same = found.cause.headline == cause.headline and all(
+        found.report.get(key) == value for key, value in said.items()
     )
     return found.state != "resolved" and same
 
@@ -350,4 +373,5 @@ def _as_incident(row: Mapping[str, Any]) -> Incident:
         reason=row["reason"],
         batches=tuple(int(number) for number in batches),
         report=json.loads(row["report"]) if row["report"] else {},
+        ends=int(row["ends"]),
     )

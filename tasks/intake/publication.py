@@ -174,8 +174,10 @@ def _accept(
         "causes": _causes(verdict.results),
         "declared_basis": staged.known_basis == "declared",
     }
+    closing: BatchState = "waived" if verdict.waived else "replayed"
     if replay is not None:
         report["replays"] = replay.batch_number
+        closing = replay.closing
     values = _values(staged, verdict, number, published_at)
     names = _names(staged, verdict, declared=declared)
     with lake.publish(actor, f"publish {staged.batch_name}", describe_commit(number, raw)):
@@ -212,7 +214,7 @@ def _accept(
             recorded_at=published_at,
             actor=actor,
             replays=standing.replays,
-            closing=replay.closing if replay is not None else "replayed",
+            closing=closing,
         )
         for cause in causes_of_held(raw.delivery.source, verdict.results):
             join_incident(lake, cause, number, staged.table, recorded_at=published_at, actor=actor)
@@ -220,7 +222,7 @@ def _accept(
             lake,
             recorded_at=published_at,
             actor=actor,
-            closing=replay.closing if replay is not None else "replayed",
+            closing=closing,
             reason=str((replay.decision or {}).get("reason", "")) if replay is not None else "",
         )
         if replay is not None and replay.decision is not None:

@@ -137,12 +137,14 @@ def validate(
         rejects = None
         if split.quarantined_rows:
             rejects = write_rejects(connection, str(path), rows, rejects_path(path))
-        results = apply_waivers(results, waivers, staged)
+        judged, results = results, apply_waivers(results, waivers, staged)
+        let_through = is_stopped(judged) and not is_stopped(results)
     if settings.validation.data_docs and not all(result.passed for result in results):
         docs = settings.home / "datadocs" / settings.deployment
         try_data_docs(outcomes[-1], docs, staged.batch_name, staged.raw.content_hash)
     kept = replace(figures, customers=around.customers)
-    return _verdict(staged, results, kept, split.quarantined_rows, rejects, settings, waivers)
+    verdict = _verdict(staged, results, kept, split.quarantined_rows, rejects, settings, waivers)
+    return replace(verdict, waived=let_through)
 
 
 def _ask_lake(
@@ -154,6 +156,11 @@ def _ask_lake(
         if rule.name == CUSTOMER_REUSED and own.minimum is not None:
             found[rule.name] = history.customers_reused(staged, own.minimum)
     return {name: table for name, table in found.items() if table is not None}
+
+
+def is_stopped(results: Sequence[RuleResult]) -> bool:
+    """Whether a rule that was broken stops the batch."""
+    return any(not result.passed and result.severity == "stop" for result in results)
 
 
 def rejects_path(staged_path: Path) -> Path:
@@ -382,7 +389,7 @@ def _verdict(
             f"The staged file of {staged.batch_name} holds {figures.rows:,} rows,"
             f" its delivery {staged.received_rows:,}."
         )
-    stopped = any(not result.passed and result.severity == "stop" for result in results)
+    stopped = is_stopped(results)
     notes = tuple(
         dict.fromkeys(
             f"{result.rule}{' ' + result.column if result.column else ''}: {result.reason}"

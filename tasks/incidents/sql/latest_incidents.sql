@@ -1,8 +1,9 @@
--- One row an item of the work queue: its latest state, when it was opened, and its batches.
+-- One row an item of the work queue: its latest state, when it was opened, how often it ended, and its batches.
 with states as (
     select
         *,
-        min(recorded_at) over (partition by incident_number) as opened_at
+        min(recorded_at) over (partition by incident_number) as opened_at,
+        count(*) filter (where state = 'resolved') over (partition by incident_number) as ends
     from lake.ledger.incidents
     qualify row_number() over (partition by incident_number order by recorded_at desc) = 1
 ),
