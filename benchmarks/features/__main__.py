@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +19,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from benchmarks.measurement import measure_work, run_apart
 
 # A customer has about 40 lines; the table says how many came out.
 _LINES_A_CUSTOMER = 38
@@ -35,24 +34,13 @@ _SCAN = (
 )
 
 
-def _measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    cpu, wall = time.process_time(), time.perf_counter()
-    found = work()
-    return {
-        "cpu_seconds": time.process_time() - cpu,
-        "wall_seconds": time.perf_counter() - wall,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        **found,
-    }
-
-
 def scan(file: Path, _folder: Path) -> dict[str, Any]:
     from tasks.warehouse import literal, scratch
 
     with scratch(memory_limit_mb=MEMORY_MB, threads=2) as connection:
         text = _SCAN.format(file=literal(str(file)))
         connection.execute(text)
-        runs = [_measured(lambda: {"rows": len(connection.rows(text))}) for _ in range(3)]
+        runs = [measure_work(lambda: {"rows": len(connection.rows(text))}) for _ in range(3)]
         return min(runs, key=lambda run: float(run["cpu_seconds"]))
 
 
@@ -83,7 +71,7 @@ def features(file: Path, folder: Path) -> dict[str, Any]:
             computed = compute_features(connection, request, write)
             return {"rows": computed.rows, "features": len(computed.features)}
 
-        found = _measured(work)
+        found = measure_work(work)
     found["cpu_seconds"] -= stored[0]
     return {**found, "storing_cpu_seconds": stored[0]}
 
@@ -114,7 +102,7 @@ def pandas(file: Path, _folder: Path) -> dict[str, Any]:
             rows += int((table["recency"] <= ACTIVITY_WINDOW_DAYS).sum())
         return {"rows": rows, "features": 10}
 
-    return _measured(work)
+    return measure_work(work)
 
 
 PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
@@ -122,22 +110,6 @@ PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
     "features": features,
     "pandas": pandas,
 }
-
-
-def _child(command: list[str]) -> dict[str, Any]:
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "2"},
-        cwd=Path(__file__).parents[2],
-    )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
-        return {"error": last}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def _make_shop(file: Path, lines: int) -> None:
@@ -182,7 +154,7 @@ def main() -> None:
             _make_shop(file, chosen.lines)
         own = [sys.executable, "-m", "benchmarks.features", "--file", str(file)]
         own += ["--folder", str(folder), "--part"]
-        scanned = _child([*own, "scan"])
+        scanned = run_apart([*own, "scan"])
         if "error" in scanned:
             raise SystemExit(scanned["error"])
         base = float(scanned["cpu_seconds"])
@@ -190,19 +162,19 @@ def main() -> None:
         print(f"{'':22} {'CPU':>11} {'to scan':>10} {'wall':>11} {'peak':>11} {'feat.':>5} "
               f"{'rows':>12}")  # fmt: skip
         _print_row("scan", {**scanned, "features": ""}, base)
-        found = _child([*own, "features"])
+        found = run_apart([*own, "features"])
         _print_row("features", found, base)
         if "error" not in found:
             total = float(found["cpu_seconds"]) + float(found["storing_cpu_seconds"])
             print(f"{'  and written to disk':22} {total:9.2f} s {total / base:8.1f} x")
         if chosen.no_peers:
             return
-        _print_row("pandas", _child([*own, "pandas"]), base)
+        _print_row("pandas", run_apart([*own, "pandas"]), base)
         if not chosen.polars:
             print(f"{'polars':22}  absent: name an interpreter that has it with --polars")
             return
         peer = str(Path(__file__).parent / "polars_peer.py")
-        _print_row("polars", _child([chosen.polars, peer, str(file)]), base)
+        _print_row("polars", run_apart([chosen.polars, peer, str(file)]), base)
 
 
 if __name__ == "__main__":

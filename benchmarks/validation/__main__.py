@@ -19,9 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +27,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.measurement import measure_work, run_apart
 from benchmarks.validation.planted import (
     MEMORY_MB,
     NOW,
@@ -46,17 +44,6 @@ _PEERS = ("Great Expectations on pandas", "pandera on Polars")
 _FIGURES = ("cpu_seconds", "wall_seconds", "peak_mb")
 
 
-def _measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    cpu, wall = time.process_time(), time.perf_counter()
-    found = work()
-    return {
-        "cpu_seconds": time.process_time() - cpu,
-        "wall_seconds": time.perf_counter() - wall,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        **found,
-    }
-
-
 def _plain(file: Path, folder: Path, repeated: str) -> dict[str, Any]:
     from tasks.contracts import CONTRACTS
     from tasks.warehouse import Connection, literal, quote, scratch
@@ -69,7 +56,7 @@ def _plain(file: Path, folder: Path, repeated: str) -> dict[str, Any]:
     names["repeated"] = Connection.text(SQL / repeated, names=names)
     text = Connection.text(SQL / "counts.sql", names={"repeated": names.pop("repeated"), **names})
     with scratch(memory_limit_mb=MEMORY_MB, threads=2, temporary=folder / "spill") as connection:
-        return _measured(lambda: {"counts": _counts(connection.one(text))})
+        return measure_work(lambda: {"counts": _counts(connection.one(text))})
 
 
 def _counts(row: dict[str, Any]) -> dict[str, int]:
@@ -103,7 +90,7 @@ def split(file: Path, folder: Path, _lines: int) -> dict[str, Any]:
             write_rejects(opened, str(file), rules, folder / "split.rejects.parquet")
         return {"counts": _counts(dict(found.broken_rows))}
 
-    return _measured(work)
+    return measure_work(work)
 
 
 def validate(file: Path, folder: Path, lines: int) -> dict[str, Any]:
@@ -125,7 +112,7 @@ def validate(file: Path, folder: Path, lines: int) -> dict[str, Any]:
             "outcome": verdict.outcome,
         }
 
-    return {**_measured(work), "import_seconds": importing}
+    return {**measure_work(work), "import_seconds": importing}
 
 
 PARTS: dict[str, Callable[[Path, Path, int], dict[str, Any]]] = {
@@ -134,22 +121,6 @@ PARTS: dict[str, Callable[[Path, Path, int], dict[str, Any]]] = {
     "split": split,
     "validate": validate,
 }
-
-
-def _child(command: list[str]) -> dict[str, Any]:
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "2"},
-        cwd=Path(__file__).parents[2],
-    )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
-        return {"error": last}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def _check(name: str, found: dict[str, Any], lines: int) -> None:
@@ -218,7 +189,7 @@ def _compare(commands: dict[str, list[str]], lines: int, repeats: int) -> None:
 
     def run(name: str, turn: str) -> None:
         print(f"{turn}: {name}", file=sys.stderr, flush=True)
-        found = _child(commands[name])
+        found = run_apart(commands[name])
         if "error" not in found:
             _check(name, found, lines)
         runs[name].append(found)

@@ -60,6 +60,25 @@ LEDGER_TABLES = (
     "decisions",
 )
 Row = dict[str, str]
+COLUMNS = {
+    "customer": "text",
+    "number": "text",
+    "stamp": "timestamp",
+    "quantity": "integer",
+    "paid": "number",
+    "money": "text",
+    "kind": "text",
+}
+MAP = {
+    "customer_id": "customer",
+    "order_id": "number",
+    "ordered_at": "stamp",
+    "quantity": "quantity",
+    "net_amount": "paid",
+    "currency": "money",
+    "is_return": "quantity < 0",
+    "category": "kind",
+}
 
 
 def usual_row(number: int, day: str, prefix: str = "") -> Row:
@@ -107,25 +126,8 @@ def sources_of(folder: Path) -> dict[str, Any]:
             "folder": str(folder / "orders"),
             "pattern": "*",
             "gaps": "allow",
-            "columns": {
-                "customer": "text",
-                "number": "text",
-                "stamp": "timestamp",
-                "quantity": "integer",
-                "paid": "number",
-                "money": "text",
-                "kind": "text",
-            },
-            "map": {
-                "customer_id": "customer",
-                "order_id": "number",
-                "ordered_at": "stamp",
-                "quantity": "quantity",
-                "net_amount": "paid",
-                "currency": "money",
-                "is_return": "quantity < 0",
-                "category": "kind",
-            },
+            "columns": COLUMNS,
+            "map": MAP,
         },
         "outcomes": {
             "kind": "files",

@@ -25,6 +25,7 @@ from tasks.validation.judging import validate
 from tasks.validation.steps import validate_batch
 from tasks.visibility import table_fingerprint
 from tasks.warehouse import Lake, open_lake
+from tests.faults.fed_shop import COLUMNS, MAP
 from tests.validation.drawing import draw, failed, fill, rejected, result
 
 pytestmark = pytest.mark.faults
@@ -104,25 +105,8 @@ def shop(
         "table": "orders",
         "folder": str(folder),
         "pattern": "*.csv",
-        "columns": {
-            "customer": "text",
-            "number": "text",
-            "stamp": "timestamp",
-            "quantity": "integer",
-            "paid": "number",
-            "money": "text",
-            "kind": "text",
-        },
-        "map": {
-            "customer_id": "customer",
-            "order_id": "number",
-            "ordered_at": "stamp",
-            "quantity": "quantity",
-            "net_amount": "paid",
-            "currency": "money",
-            "is_return": "quantity < 0",
-            "category": "kind",
-        },
+        "columns": COLUMNS,
+        "map": MAP,
     }
     settings = make_settings(intake={"sources": {"orders": source}})
     with open_lake(settings) as lake:
