@@ -20,6 +20,7 @@ from tasks.features.steps import build, features_of
 from tasks.handles import Batch, FeatureTable, RawBatch, Snapshot, Verdict, Waiver
 from tasks.impact import How, Preview
 from tasks.incidents.waivers import append_waiver
+from tasks.intake.ledger import find_asked
 from tasks.intake.publication import Replay
 from tasks.intake.replay import keep_replacement, recall_raw
 from tasks.intake.steps import publish_batch, restage_batch
@@ -27,7 +28,6 @@ from tasks.intake.trying import (
     count_days,
     demand_accepted,
     describe_overruled,
-    find_numbered,
     find_replaced,
     known_from,
 )
@@ -74,7 +74,7 @@ def preview(
 
         say("branch")
         with open_lake(settings) as lake:
-            batch = find_numbered(lake, asked)
+            batch = find_asked(lake, str(asked))
             serving = load_champion(lake) if find_champion(lake) is not None else None
         with open_branch(settings) as branch:
             if file is not None:

@@ -172,7 +172,7 @@ def main() -> None:
     stopped = threading.Event()
     threading.Thread(target=_look_for_ever, args=(desk, stopped), daemon=True).start()
     try:
-        oncall.serve(
+        app = oncall.make_app(
             desk,
             passwords,
             port=options.port,
@@ -180,6 +180,7 @@ def main() -> None:
             page_url=served.page_url,
             maximum_upload_bytes=served.maximum_upload_mb * 1024**2,
         )
+        oncall.serve(app, options.port)
     finally:
         stopped.set()
 

@@ -381,6 +381,21 @@ def describe_failure(row: Mapping[str, Any]) -> str:
     return f"{name}: {', '.join(parts)}" if parts else name
 
 
+def describe_result(result: RuleResult) -> str:
+    """The same of a result that is not in the ledger yet."""
+    return describe_failure(
+        {
+            "rule": result.rule,
+            "column_name": result.column,
+            "failed_rows": result.failed_rows,
+            "checked_rows": result.checked_rows,
+            "limit_text": result.limit,
+            "observed_text": result.observed,
+            "reason": result.reason,
+        }
+    )
+
+
 def _rejection_causes(batch: Batch) -> list[str]:
     rejection = batch.report.get("rejection")
     if not isinstance(rejection, Mapping):

@@ -25,7 +25,7 @@ from tasks.intake.ledger import (
     SQL,
     append_batch,
     append_rule_results,
-    describe_failure,
+    describe_result,
     find_batch,
     ledger_time,
     next_batch_number,
@@ -406,17 +406,7 @@ def _balance(
 def _causes(results: Sequence[RuleResult]) -> list[str]:
     """A line for each failed rule that held something back; no data values, only figures."""
     return [
-        describe_failure(
-            {
-                "rule": result.rule,
-                "column_name": result.column,
-                "failed_rows": result.failed_rows,
-                "checked_rows": result.checked_rows,
-                "limit_text": result.limit,
-                "observed_text": result.observed,
-                "reason": result.reason,
-            }
-        )
+        describe_result(result)
         for result in results
         if not result.passed and result.severity != "warn"
     ]

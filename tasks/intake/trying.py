@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tasks.contracts import CONTRACTS
-from tasks.errors import DataRejected, UsageError
+from tasks.errors import DataRejected
 from tasks.handles import Batch, Verdict, Waiver
 from tasks.impact import DayRows
-from tasks.intake.ledger import describe_failure, read_batches
+from tasks.intake.ledger import describe_result
 from tasks.intake.refusals import describe_stop
 from tasks.warehouse import Lake, quote
-
-
-def find_numbered(lake: Lake, asked: str | int) -> Batch:
-    """The batch of that number, or the newest of that name. Raises UsageError (64)."""
-    batches = read_batches(lake)
-    text = str(asked)
-    if text.isascii() and text.isdigit():
-        found = [batch for batch in batches if batch.batch_number == int(text)]
-    else:
-        found = [batch for batch in batches if batch.batch_name == text]
-    if not found:
-        raise UsageError(
-            f"The ledger knows no batch '{text}'.",
-            available=[b.batch_name for b in batches if b.state == "quarantined"][:10],
-        )
-    return found[-1]
 
 
 def describe_overruled(verdict: Verdict, waiver: Waiver) -> tuple[str, ...]:
@@ -40,19 +25,8 @@ def describe_overruled(verdict: Verdict, waiver: Waiver) -> tuple[str, ...]:
         )
         if result.passed or result.severity == "stop" or not stops:
             continue
-        lines.append(
-            describe_failure(
-                {
-                    "rule": result.rule,
-                    "column_name": result.column,
-                    "failed_rows": result.failed_rows,
-                    "checked_rows": result.checked_rows,
-                    "limit_text": result.limit,
-                    "observed_text": result.observed,
-                    "reason": result.reason.replace(waiver.describe(), "").rstrip("; "),
-                }
-            )
-        )
+        said = result.reason.replace(waiver.describe(), "").rstrip("; ")
+        lines.append(describe_result(replace(result, reason=said)))
     return tuple(lines)
 
 

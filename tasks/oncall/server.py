@@ -95,26 +95,10 @@ def make_app(
     )
 
 
-def serve(
-    actions: Actions,
-    people: Mapping[str, str],
-    *,
-    port: int,
-    uploads: Path,
-    page_url: str | None = None,
-    maximum_upload_bytes: int = 512 * 1024**2,
-) -> None:
+def serve(app: ASGIApp, port: int) -> None:
     """Listen on loopback until SIGTERM."""
     import uvicorn
 
-    app = make_app(
-        actions,
-        people,
-        port=port,
-        uploads=uploads,
-        page_url=page_url,
-        maximum_upload_bytes=maximum_upload_bytes,
-    )
     uvicorn.run(
         app,
         host="127.0.0.1",

@@ -11,7 +11,7 @@ from tasks.oncall.outbox import Delivered, deliver
 from tasks.oncall.page import QueueEntry, list_entries
 from tasks.oncall.publishing import Published, page_url, publish_report, write_queue
 from tasks.oncall.report import IncidentReport, gather
-from tasks.oncall.server import secret_name, serve
+from tasks.oncall.server import make_app, secret_name, serve
 from tasks.oncall.text import render_text
 from tasks.orchestration import notify_through_block, step
 from tasks.warehouse import Lake
@@ -23,6 +23,7 @@ __all__ = [
     "QueueEntry",
     "gather",
     "list_entries",
+    "make_app",
     "page_url",
     "publish_report",
     "render_text",
