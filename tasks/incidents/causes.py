@@ -40,6 +40,9 @@ _CODES: tuple[tuple[str, str], ...] = (
 )
 _UNKNOWN = "RULE"
 
+# Rules about a batch without which nothing else can be judged: nobody can waive them.
+STRUCTURAL_RULES = frozenset({"columns", "rows"})
+
 # What mostly lies behind a code, in words for the person who is woken. Never a certainty.
 _LIKELY: Mapping[str, str] = {
     "SCHEMA": "The source's export was changed: a column was renamed, dropped or added.",

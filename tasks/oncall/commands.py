@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tasks.handles import Incident
+from tasks.incidents.causes import STRUCTURAL_RULES
 from tasks.settings import Settings
 
 WAIVED_DAYS = 14
@@ -22,14 +23,19 @@ class Command:
     line: str
 
 
-def list_choices(level: str, state: str) -> tuple[str, ...]:
-    """The decisions that an item takes at its state."""
+def list_waivable(rules: Iterable[str]) -> list[str]:
+    """Those of the broken rules, by key, that somebody can waive; none of what was never judged."""
+    return [rule for rule in rules if rule.partition(":")[0] not in STRUCTURAL_RULES]
+
+
+def list_choices(level: str, state: str, *, waivable: bool) -> tuple[str, ...]:
+    """The decisions that an item takes at its state; `waivable` if a rule of it can be waived."""
     if state == "resolved":
         return ()
     if state == "waiting":
         return ("approve", "discard")
     if level in ("stop", "held"):
-        return ("replay", "waive", "discard")
+        return ("replay", "waive", "discard") if waivable else ("replay", "discard")
     return ("waive", "discard") if level == "gap" else ("discard",)
 
 
@@ -41,7 +47,8 @@ def suggest_commands(
     item, who = incident.name, "--author YOU --reason 'WHY'"
     if incident.state == "resolved":
         return (Command("Who decided what, and when", f"{head} history {item}"),)
-    choices = list_choices(incident.cause.level, incident.state)
+    rules = list_waivable(rules)
+    choices = list_choices(incident.cause.level, incident.state, waivable=bool(rules))
     days = min(WAIVED_DAYS, settings.oncall.maximum_waiver_days)
     until = f"{now + timedelta(days=days):%Y-%m-%d}"
     named = " ".join(f"--rule {shlex.quote(rule)}" for rule in rules[:_MOST_RULES])
@@ -51,9 +58,12 @@ def suggest_commands(
         found.append(
             Command("Approve it as the second person", f"{head} approve {item} --author YOU")
         )
+    if "waive" in choices and newest:
+        found.append(
+            Command("See what waiving it would change", f"{head} preview {newest} --waive")
+        )
     if "replay" in choices:
         found += [
-            Command("See what waiving it would change", f"{head} preview {newest} --waive"),
             Command("Take the bad rows out, unmasked", f"{head} export {item} --out ROWS.csv"),
             Command(
                 "Put them in corrected", f"{head} replay {item} --corrected ROWS.csv --author YOU"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from tasks.escaping import show_controls
-from tasks.oncall.commands import WAIVED_DAYS, list_choices
+from tasks.oncall.commands import WAIVED_DAYS, list_choices, list_waivable
 from tasks.oncall.drawing import draw_trend
 from tasks.oncall.impact import impact_figures, impact_remarks
 from tasks.oncall.report import IncidentReport
@@ -113,7 +113,11 @@ def render_item(
         usual={rule.key: describe_usual(rule) for rule in report.rules},
         impact=impact_remarks(report.preview) if report.preview is not None else None,
         figures=impact_figures(report.preview) if report.preview is not None else [],
-        choices=list_choices(report.level, report.state),
+        choices=list_choices(
+            report.level,
+            report.state,
+            waivable=bool(list_waivable(rule.key for rule in report.rules)),
+        ),
         state=describe_state(report),
         serving=describe_serving(report),
         age=describe_age(report.opened_at, report.asked_at),

@@ -32,8 +32,6 @@ PUBLISHED_BEFORE = "published_before"
 CUSTOMER_REUSED = "customer_reused"
 # Rules that compare with the lake, which Great Expectations cannot see: history finds their rows.
 LAKE_RULES = frozenset({PUBLISHED_BEFORE, CUSTOMER_REUSED})
-# Rules about a batch without which nothing else can be judged: nobody can waive them.
-STRUCTURAL_RULES = frozenset({"columns", "rows"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from tasks.contracts import CONTRACTS
 from tasks.handles import RuleResult, StagedBatch, Waiver
+from tasks.incidents.causes import STRUCTURAL_RULES
 from tasks.sections import RowRuleSettings
 from tasks.validation.binding import RowRules
-from tasks.validation.rules import STRUCTURAL_RULES, RowRule, table_rules
+from tasks.validation.rules import RowRule, table_rules
 
 # Of a rule that a waiver lets every row pass: no row numbers.
 EVERY_ROW: frozenset[int] = frozenset()

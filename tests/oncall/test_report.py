@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
 from tasks.errors import UsageError
-from tasks.handles import Waiver
+from tasks.handles import Cause, Incident, Waiver
 from tasks.incidents.causes import cause_of_stop, causes_of_held
 from tasks.incidents.waivers import append_waiver
+from tasks.oncall.commands import suggest_commands
 from tasks.oncall.publishing import publish_report, report_path
 from tasks.oncall.text import SCREEN_COLUMNS, SCREEN_LINES, render_markdown, render_text
+from tasks.settings import Settings
 from tasks.warehouse import Lake, open_lake
 
 from ..conftest import MakeSettings
@@ -184,3 +186,26 @@ def test_the_file_is_private_and_replaced_whole(
     assert "&lt;script&gt;" in text
     assert SCRIPT not in text
     assert "<form" not in text
+
+
+@pytest.mark.parametrize(
+    ("rules", "offered"),
+    [
+        (["shift:net_amount"], True),
+        # Nothing was judged: it could not be read, or its columns or rows are not there.
+        ([], False),
+        (["columns"], False),
+        (["rows"], False),
+    ],
+)
+def test_nobody_is_sent_to_a_waiver_that_would_be_refused(
+    settings: Settings, rules: list[str], offered: bool
+) -> None:
+    cause = Cause("orders|stop|X|", "X", "stop", "orders", "", "it is broken")
+    now = datetime(2026, 11, 26, tzinfo=UTC)
+    incident = Incident(1, cause, "orders", "open", None, now, now, "night", "", (7,))
+    lines = [command.line for command in suggest_commands(incident, rules, settings, now)]
+    assert any(" waive " in line for line in lines) is offered
+    assert any("--waive" in line for line in lines) is offered
+    assert any(" discard " in line for line in lines)
+    assert any("--file" in line for line in lines)
