@@ -18,21 +18,25 @@ from tasks.settings import Settings
 from tasks.warehouse import Lake, open_lake
 
 _LOG = logging.getLogger("holdfast.oncall")
+# A preview takes a quarter of a minute and more; a night of many causes must still end.
+_MOST_PREVIEWS = 3
 
 
 def announce(lake: Lake, refused: Sequence[Batch], since: datetime) -> oncall.Delivered:
     """Report the items of batches that were refused since then, and tell people of new ones.
 
-    Each report says what letting the newest batch in would cost, where a champion serves. What
-    fails here is logged: the queue has the item, and the night has its own error to end with.
+    Each report says what letting the newest batch in would cost, where a champion serves; of many
+    items, those of most batches. What fails here is logged: the queue has the item, and the night
+    has its own error to end with.
     """
     previews: dict[int, Mapping[str, Any]] = {}
-    newest = {batch.batch_number for batch in refused if batch.recorded_at >= since}
-    for incident in incidents.list_incidents(lake):
-        fresh = newest & set(incident.batches)
-        if incident.cause.level != "stop" or not fresh:
-            continue
-        cost = _try_preview(lake, incident, max(fresh))
+    numbers = [batch.batch_number for batch in refused if batch.recorded_at >= since]
+    fresh = choose_fresh(incidents.list_incidents(lake) if numbers else [], numbers)
+    has_champion = bool(fresh) and registry.find_champion(lake) is not None
+    for place, (incident, number) in enumerate(fresh):
+        cost = None
+        if has_champion and place < _MOST_PREVIEWS:
+            cost = _try_preview(lake, incident, number)
         if cost is not None:
             previews[incident.incident_number] = cost
         try:
@@ -43,9 +47,24 @@ def announce(lake: Lake, refused: Sequence[Batch], since: datetime) -> oncall.De
     return tell_oncall(lake, previews=previews)
 
 
+def choose_fresh(
+    items: Sequence[Incident], batch_numbers: Sequence[int]
+) -> list[tuple[Incident, int]]:
+    """The items that stop one of these batches, each with the newest of them; the most first."""
+    wanted = set(batch_numbers)
+    found = [
+        (incident, wanted & set(incident.batches))
+        for incident in items
+        if incident.cause.level == "stop"
+    ]
+    shared = [(incident, numbers) for incident, numbers in found if numbers]
+    shared.sort(key=lambda one: (-len(one[1]), one[0].incident_number))
+    return [(incident, max(numbers)) for incident, numbers in shared]
+
+
 def _try_preview(lake: Lake, incident: Incident, number: int) -> Mapping[str, Any] | None:
     settings = lake.settings
-    if not settings.oncall.preview_refused or registry.champion_status(lake)["champion"] is None:
+    if not settings.oncall.preview_refused:
         return None
     try:
         found = preview(
@@ -102,6 +121,8 @@ def tell_oncall(
     `previews` are by the number of the item. With `hurry` everything that waits is tried now and
     within seconds (a night's way); without, only what is due again.
     """
+    if not lake.settings.oncall.channels:
+        return oncall.Delivered()
     champion = registry.champion_status(lake)["champion"]
     named = f"{champion['name']} version {champion['version']}" if champion else None
     return oncall.send_notices(lake, previews=previews or {}, champion=named, hurry=hurry)
