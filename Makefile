@@ -56,7 +56,7 @@ down: install
 	@$(BIN)/holdfast down
 
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

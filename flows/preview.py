@@ -31,6 +31,7 @@ from tasks.intake.trying import (
     find_replaced,
     known_from,
 )
+from tasks.orchestration import without_artifacts
 from tasks.progress import show_progress
 from tasks.registry.champion import find_champion
 from tasks.registry.steps import load_champion
@@ -76,7 +77,7 @@ def preview(
         with open_lake(settings) as lake:
             batch = find_asked(lake, str(asked))
             serving = load_champion(lake) if find_champion(lake) is not None else None
-        with open_branch(settings) as branch:
+        with open_branch(settings) as branch, without_artifacts():
             if file is not None:
                 raw = keep_replacement(file, batch, branch.settings)
             found = Preview(

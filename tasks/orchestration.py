@@ -12,11 +12,14 @@ import os
 import re
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_WITHOUT_ARTIFACTS = ContextVar("_WITHOUT_ARTIFACTS", default=False)
 
 
 def inside_flow() -> bool:
@@ -137,12 +140,22 @@ def _is_passing_fault(_task: Any, _run: Any, state: Any) -> bool:
     return isinstance(error, ServiceDown) or not isinstance(error, HoldfastError)
 
 
+@contextmanager
+def without_artifacts() -> Iterator[None]:
+    """Attach nothing meanwhile: what is tried on a branch must not stand beside what was done."""
+    token = _WITHOUT_ARTIFACTS.set(True)
+    try:
+        yield
+    finally:
+        _WITHOUT_ARTIFACTS.reset(token)
+
+
 def publish_markdown(key: str, markdown: str, description: str = "") -> None:
     """Attach a Markdown artifact to the flow run; outside a flow there is nothing to attach to.
 
     `key` becomes lower-case letters, digits and dashes, as Prefect wants it.
     """
-    if not inside_flow():
+    if not inside_flow() or _WITHOUT_ARTIFACTS.get():
         return
     from prefect.artifacts import create_markdown_artifact
 
@@ -155,7 +168,7 @@ def publish_markdown(key: str, markdown: str, description: str = "") -> None:
 
 def publish_link(key: str, link: str, text: str) -> None:
     """Attach a link artifact to the flow run; outside a flow there is nothing to attach to."""
-    if not inside_flow():
+    if not inside_flow() or _WITHOUT_ARTIFACTS.get():
         return
     from prefect.artifacts import create_link_artifact
 
