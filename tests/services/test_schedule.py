@@ -143,7 +143,9 @@ def test_a_run_without_a_process_is_crashed(found: Callable[[], Any], crashed: l
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize(("tag", "crashed"), [(DEAD_TAG, ["top", "part"]), (process_tag(), [])])
+@pytest.mark.parametrize(
+    ("tag", "crashed"), [(DEAD_TAG, ["top", "part"]), (process_tag(), [])], ids=["dead", "living"]
+)
 def test_a_part_shares_the_fate_of_its_whole(tag: str, crashed: list[str]) -> None:
     api = FakeApi([run("top", tags=[tag]), run("part", parent_task_run_id="task-of-top")])
     assert mark_crashed(api, "gone") == crashed  # type: ignore[arg-type]
