@@ -208,6 +208,51 @@ SCORES: tuple[Column, ...] = (
     Column("stale_sources", "VARCHAR", nullable=True),
 )
 
+# What later steps know of a customer, one row a customer of a run, appended; the newest run of a
+# cut-off counts. `run_id` is the finding_id in `ledger.findings`.
+CUSTOMER_TABLES: dict[str, tuple[Column, ...]] = {
+    # Lifetime value over `horizon_days`. `spend_amount` is what they are expected to spend,
+    # `value_amount` the discounted margin of it, with an interval for one customer.
+    # `alive_probability` and `churn_probability` are the reconciled pair.
+    "customer_values": (
+        Column("customer_id", "VARCHAR", personal=True),
+        Column("as_of", "TIMESTAMPTZ"),
+        Column("known_by", "TIMESTAMPTZ"),
+        Column("run_id", "VARCHAR"),
+        Column("method", "VARCHAR"),
+        Column("horizon_days", "INTEGER"),
+        Column("expected_orders", "DOUBLE", nullable=True),
+        Column("spend_amount", _AMOUNT),
+        Column("value_amount", _AMOUNT),
+        Column("low_amount", _AMOUNT),
+        Column("high_amount", _AMOUNT),
+        Column("alive_probability", "DOUBLE", nullable=True),
+        Column("churn_probability", "DOUBLE", nullable=True),
+        Column("contradiction", "VARCHAR", nullable=True),
+        Column("currency", "VARCHAR"),
+    ),
+    # `segment_id` keeps its meaning from one segmentation to the next.
+    "customer_segments": (
+        Column("customer_id", "VARCHAR", personal=True),
+        Column("as_of", "TIMESTAMPTZ"),
+        Column("known_by", "TIMESTAMPTZ"),
+        Column("run_id", "VARCHAR"),
+        Column("segmentation_id", "VARCHAR"),
+        Column("segment_id", "VARCHAR"),
+        Column("segment_name", "VARCHAR"),
+    ),
+    # The leading driver that held across refits; NULL: no stable reason. `push` is in log-odds.
+    "customer_reasons": (
+        Column("customer_id", "VARCHAR", personal=True),
+        Column("as_of", "TIMESTAMPTZ"),
+        Column("known_by", "TIMESTAMPTZ"),
+        Column("run_id", "VARCHAR"),
+        Column("driver", "VARCHAR", nullable=True),
+        Column("push", "DOUBLE", nullable=True),
+        Column("agreement_share", "DOUBLE"),
+    ),
+}
+
 # The ledger: append-only, the latest row is the state. Kept here so that its schema has one home.
 LEDGER: dict[str, tuple[Column, ...]] = {
     "batches": (
@@ -355,6 +400,15 @@ LEDGER: dict[str, tuple[Column, ...]] = {
         Column("sha256", "VARCHAR"),
         Column("rows", "BIGINT"),
         Column("exported_at", "TIMESTAMPTZ"),
+    ),
+    "findings": (
+        Column("finding_id", "VARCHAR"),
+        Column("kind", "VARCHAR"),
+        Column("as_of", "TIMESTAMPTZ"),
+        Column("known_by", "TIMESTAMPTZ"),
+        Column("snapshot_id", "BIGINT"),
+        Column("recorded_at", "TIMESTAMPTZ"),
+        Column("content", "JSON"),
     ),
     "erasures": (
         Column("erasure_id", "VARCHAR"),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.handles import Candidate, TrainingRecord, Trial
+from tasks.studies import StudyRecord
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -47,12 +48,58 @@ def write_evidence(record: TrainingRecord, directory: Path) -> None:
         for metric, (est, low, high) in metrics.items()
     ]
     for name, rows in tables.items():
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        table = {
-            "columns": columns,
-            "data": [[_json_value(row.get(column)) for column in columns] for row in rows],
+        write_table(directory / name, rows)
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as a table in the form that MLflow's page shows."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = {
+        "columns": columns,
+        "data": [[_json_value(row.get(column)) for column in columns] for row in rows],
+    }
+    path.write_text(json.dumps(table, allow_nan=False), encoding="utf-8")
+
+
+def study_tags(record: StudyRecord) -> dict[str, str]:
+    """Tags of a study's parent run: its own, what made it, and the tables that the page shows."""
+    shown = [{"path": "trials.json", "type": "table"}] if record.trials else []
+    return {
+        "mlflow.source.name": record.command,
+        "mlflow.user": "holdfast",
+        "mlflow.loggedArtifacts": json.dumps(shown),
+        **{f"holdfast.{key}": value[:4900] for key, value in record.tags.items()},
+    }
+
+
+def study_rows(record: StudyRecord) -> list[dict[str, Any]]:
+    """The trials of a study, one a row: measures first, then parameters by name."""
+    names = sorted({name for trial in record.trials for name in trial.params})
+    return [
+        {
+            "trial": trial.number,
+            "state": trial.state,
+            **trial.measures,
+            **{name: trial.params.get(name) for name in names},
         }
-        (directory / name).write_text(json.dumps(table, allow_nan=False), encoding="utf-8")
+        for trial in record.trials
+    ]
+
+
+def study_input(record: StudyRecord) -> Any:
+    """What a study has read, as MLflow's dataset input, with our own fingerprint."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    return DatasetInput(
+        Dataset(
+            name=record.dataset_name,
+            digest=record.dataset_fingerprint[:_DIGEST_CHARACTERS],
+            source_type="ducklake",
+            source=json.dumps({"fingerprint_sha256": record.dataset_fingerprint}),
+            profile=json.dumps({"rows": record.dataset_rows}),
+        ),
+        [InputTag("mlflow.data.context", "training")],
+    )
 
 
 def best_trials(record: TrainingRecord, count: int) -> list[Trial]:

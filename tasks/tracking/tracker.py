@@ -10,9 +10,8 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import StoredDataCorrupt
 from tasks.handles import Candidate, TrainingRecord
+from tasks.studies import StudyRecord
 from tasks.tracking import evidence
 from tasks.tracking.leftovers import PROCESS_TAG, close_abandoned, name_process
 from tasks.tracking.store import (
@@ -34,6 +34,7 @@ from tasks.tracking.store import (
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
 
     from tasks.settings import Settings
 
@@ -105,53 +106,119 @@ class Tracker:
 
     def register(self, candidate: Candidate, run_id: str) -> Registered:
         """Log the candidate's directory as a pyfunc model of the run and register a version."""
+        kind = "rule" if candidate.kind == "rule" else "model"
+        return self.register_files(
+            self.model_name,
+            candidate.directory,
+            run_id,
+            label=kind,
+            signature=evidence.read_signature(candidate),
+            requirements=evidence.pinned_requirements(candidate.kind),
+            purpose=f"Who of '{self.settings.deployment}' is about to leave.",
+            description=f"{kind}: {candidate.name}",
+            tags={
+                "holdfast.kind": kind,
+                "holdfast.candidate": candidate.name,
+                "holdfast.model_hash": candidate.model_hash,
+                "holdfast.snapshot_id": str(candidate.snapshot_id),
+                "holdfast.features_fingerprint": candidate.features_fingerprint,
+            },
+        )
+
+    def register_files(
+        self,
+        name: str,
+        directory: Path,
+        run_id: str,
+        *,
+        label: str,
+        signature: ModelSignature,
+        requirements: Sequence[str],
+        purpose: str,
+        description: str,
+        tags: Mapping[str, str],
+    ) -> Registered:
+        """Log a model directory as pyfunc of the run and register it as a version of `name`.
+
+        Its `model_code.py` is the model from code; the tags must hold `holdfast.model_hash`. The
+        alias `challenger` is set on it.
+        """
         import mlflow
         from mlflow.exceptions import MlflowException
 
-        kind = "rule" if candidate.kind == "rule" else "model"
         with answers(self.uri), tempfile.TemporaryDirectory() as temporary:
             files = Path(temporary) / MODEL_ARTIFACT
-            shutil.copytree(
-                candidate.directory, files, ignore=shutil.ignore_patterns("__pycache__")
-            )
+            shutil.copytree(directory, files, ignore=shutil.ignore_patterns("__pycache__"))
             with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
                 # It asks for type hints and an input example; the signature is explicit. A filter
                 # alone does not do, since MLflow sets its own.
                 warnings.simplefilter("ignore")
                 warnings.showwarning = lambda *_args, **_kwargs: None
                 logged = mlflow.pyfunc.log_model(
-                    name=kind,
+                    name=label,
                     python_model=str(files / "model_code.py"),
                     artifacts={MODEL_ARTIFACT: str(files)},
-                    signature=evidence.read_signature(candidate),
-                    pip_requirements=evidence.pinned_requirements(candidate.kind),
-                    metadata={"holdfast_model_hash": candidate.model_hash},
+                    signature=signature,
+                    pip_requirements=list(requirements),
+                    metadata={"holdfast_model_hash": tags["holdfast.model_hash"]},
                 )
             try:
-                self._client.create_registered_model(
-                    self.model_name,
-                    description=f"Who of '{self.settings.deployment}' is about to leave.",
-                )
+                self._client.create_registered_model(name, description=purpose)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             version = self._client.create_model_version(
-                self.model_name,
+                name,
                 source=logged.model_uri,
                 run_id=run_id,
                 model_id=logged.model_id,
-                description=f"{kind}: {candidate.name}",
-                tags={
-                    "holdfast.kind": kind,
-                    "holdfast.candidate": candidate.name,
-                    "holdfast.model_hash": candidate.model_hash,
-                    "holdfast.snapshot_id": str(candidate.snapshot_id),
-                    "holdfast.features_fingerprint": candidate.features_fingerprint,
-                },
+                description=description,
+                tags=dict(tags),
             )
             number = int(version.version)
-            self._client.set_registered_model_alias(self.model_name, CHALLENGER, str(number))
-        return Registered(self.model_name, number, run_id)
+            self._client.set_registered_model_alias(name, CHALLENGER, str(number))
+        return Registered(name, number, run_id)
+
+    def log_study(self, record: StudyRecord) -> str:
+        """Write the parent run of another study into `<deployment>.<subject>`; its run id.
+
+        Values in one batch, trials as the table `trials.json`, the chosen ones as child runs, the
+        directory's files as artifacts. The run stays open until `finish_run`.
+        """
+        from mlflow.entities import Param
+
+        with answers(self.uri):
+            experiment = self._experiment(f"{self.settings.deployment}.{record.subject}")
+            run = self._client.create_run(
+                experiment,
+                run_name=record.run_name,
+                tags={**evidence.study_tags(record), PROCESS_TAG: name_process()},
+            )
+            run_id: str = run.info.run_id
+            self._client.log_batch(
+                run_id,
+                metrics=evidence.metric_points(record.metrics),
+                params=[Param(key, str(value)[:6000]) for key, value in record.params.items()],
+            )
+            self._client.log_inputs(run_id, [evidence.study_input(record)])
+            with tempfile.TemporaryDirectory() as temporary:
+                directory = Path(temporary)
+                if record.files is not None:
+                    shutil.copytree(record.files, directory, dirs_exist_ok=True)
+                if record.trials:
+                    evidence.write_table(directory / "trials.json", evidence.study_rows(record))
+                self._client.log_artifacts(run_id, str(directory))
+            wanted = set(record.child_trials)
+            for trial in (one for one in record.trials if one.number in wanted):
+                self._log_child(
+                    experiment,
+                    run_id,
+                    f"trial {trial.number}",
+                    record.command,
+                    trial.measures,
+                    trial.params,
+                )
+        return run_id
 
     def tag_decision(
         self, tags: Mapping[str, str], *, run_id: str | None = None, version: int | None = None
@@ -292,27 +359,38 @@ class Tracker:
         return str(found.experiment_id)
 
     def _log_children(self, experiment: str, parent: str, record: TrainingRecord) -> None:
-        from mlflow.entities import Metric, Param
-
-        now = int(time.time() * 1000)
         for trial in evidence.best_trials(record, self.settings.tracking.child_runs):
-            child = self._client.create_run(
-                experiment,
-                run_name=f"trial {trial.number}",
-                tags={
-                    "mlflow.parentRunId": parent,
-                    "mlflow.source.name": "holdfast train",
-                    "mlflow.user": "holdfast",
-                    PROCESS_TAG: name_process(),
-                },
-            ).info.run_id
             values = {record.objective: trial.value or 0.0, "seconds": trial.seconds}
-            self._client.log_batch(
-                child,
-                metrics=[Metric(key, float(value), now, 0) for key, value in values.items()],
-                params=[Param(key, str(value)) for key, value in trial.params.items()],
-            )
-            self._client.set_terminated(child)
+            name = f"trial {trial.number}"
+            self._log_child(experiment, parent, name, "holdfast train", values, trial.params)
+
+    def _log_child(
+        self,
+        experiment: str,
+        parent: str,
+        name: str,
+        command: str,
+        metrics: Mapping[str, float],
+        params: Mapping[str, float | int | str],
+    ) -> None:
+        from mlflow.entities import Param
+
+        child = self._client.create_run(
+            experiment,
+            run_name=name,
+            tags={
+                "mlflow.parentRunId": parent,
+                "mlflow.source.name": command,
+                "mlflow.user": "holdfast",
+                PROCESS_TAG: name_process(),
+            },
+        ).info.run_id
+        self._client.log_batch(
+            child,
+            metrics=evidence.metric_points(metrics),
+            params=[Param(key, str(value)) for key, value in params.items()],
+        )
+        self._client.set_terminated(child)
 
 
 @contextmanager

@@ -1,0 +1,59 @@
+"""Findings in the ledger: appended by the family that found them, read back for the page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from tasks.errors import StoredDataCorrupt
+from tasks.findings import FINDINGS, Kind, Night
+from tasks.warehouse import Lake
+
+N = TypeVar("N", bound=Night)
+
+
+def insert_findings(lake: Lake, finding_id: str, found: Night) -> None:
+    """Append findings; call inside the transaction that publishes the rows they speak of."""
+    kind: Kind = next(name for name, model in FINDINGS.items() if isinstance(found, model))
+    lake.execute(
+        "insert into lake.ledger.findings values"
+        " ($id, $kind, $as_of, $known_by, $snapshot_id, $recorded_at, $content)",
+        {
+            "id": finding_id,
+            "kind": kind,
+            "as_of": found.as_of,
+            "known_by": found.known_by,
+            "snapshot_id": found.snapshot_id,
+            "recorded_at": datetime.now(UTC),
+            "content": found.model_dump_json(),
+        },
+    )
+
+
+def find_findings(
+    lake: Lake, model: type[N], *, finding_id: str | None = None, as_of: datetime | None = None
+) -> N | None:
+    """The newest findings of a kind: of one run, of one cut-off, or at all. None: there are none.
+
+    Raises StoredDataCorrupt (74) for content that this version cannot read.
+    """
+    kind = next(name for name, one in FINDINGS.items() if one is model)
+    rows = lake.rows(
+        "select content from lake.ledger.findings where kind = $kind"
+        " and ($id::varchar is null or finding_id = $id)"
+        " and ($as_of::timestamptz is null or as_of = $as_of)"
+        " order by recorded_at desc limit 1",
+        {"kind": kind, "id": finding_id, "as_of": as_of},
+    )
+    if not rows:
+        return None
+    try:
+        return model.model_validate_json(str(rows[0]["content"]))
+    except ValidationError as error:
+        raise StoredDataCorrupt(
+            f"The {kind} findings in the ledger are not of the form that is known here.",
+            found=str(error.errors()[0]["loc"]),
+            next_step="run the night again: it writes them anew",
+        ) from error
