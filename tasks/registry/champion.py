@@ -31,6 +31,7 @@ from tasks.registry.integrity import (
     second_place,
     verify_model,
 )
+from tasks.registry.signing import sign_model, verify_signature
 from tasks.tracking.tracker import CHALLENGER, CHAMPION, Registered, model_name
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str 
             "candidate": candidate.name,
             "directory": kept.directory.name,
             "files": dict(kept.files),
+            "signature": sign_model(lake.settings, registered.name, registered.version, kept.files),
             "golden": list(kept.golden),
             "feature_names": list(candidate.feature_names),
             "features_fingerprint": candidate.features_fingerprint,
@@ -182,6 +184,7 @@ def read_champion(lake: Lake, row: Mapping[str, Any]) -> Champion:
         features_fingerprint=str(evidence["features_fingerprint"]),
         snapshot_id=int(row["snapshot_id"]),
         run_id=row["run_id"],
+        signature=str(evidence.get("signature", "")),
     )
 
 
@@ -193,6 +196,7 @@ def open_champion(lake: Lake, champion: Champion, tracker: Tracker | None = None
     or StoredDataCorrupt (74).
     """
     settings = lake.settings
+    verify_signature(settings, champion.name, champion.version, champion.files, champion.signature)
     try:
         verify_model(champion.directory, champion.files)
         directory = champion.directory

@@ -26,6 +26,7 @@ from tasks.registry.champion import (
     read_champion,
 )
 from tasks.registry.integrity import check_golden, second_place, verify_model
+from tasks.registry.signing import verify_signature
 from tasks.tracking.tracker import CHAMPION, model_name
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def roll_back(lake: Lake, *, version: int | None, actor: str, reason: str) -> Ch
         return present
     champion = target.champion
     directory = _find_copy(champion)
+    _verify_signature(lake, champion)
     verify_model(directory, champion.files)
     check_golden(
         directory,
@@ -201,6 +203,12 @@ def _rolled_back(reigns: Sequence[Reign]) -> frozenset[str]:
     return frozenset(gone)
 
 
+def _verify_signature(lake: Lake, champion: Champion) -> None:
+    verify_signature(
+        lake.settings, champion.name, champion.version, champion.files, champion.signature
+    )
+
+
 def _find_copy(champion: Champion) -> Path:
     beside = second_place(champion.directory, champion.files)
     return beside if beside.is_dir() else champion.directory
@@ -259,6 +267,7 @@ def _verify(lake: Lake, champion: Champion, tracker: Tracker | None, *, serves: 
     details: list[str] = []
     directory = _find_copy(champion)
     try:
+        _verify_signature(lake, champion)
         verify_model(directory, champion.files)
     except HoldfastError as error:
         files = "missing" if isinstance(error, StoredDataCorrupt) else "changed"
