@@ -9,6 +9,7 @@ import typer
 
 from flows.options import Json, chosen_deployment, open_settings, print_json
 from flows.quarantine import add_quarantine
+from flows.reigning import champion, registry_commands, rollback
 from flows.ruling import rules
 from tasks.errors import UsageError
 
@@ -177,6 +178,9 @@ def add_commands(app: typer.Typer) -> None:
         ("simulate", simulate),
     ):
         app.command(name)(command)
+    app.command("champion")(champion)
+    app.command("rollback")(rollback)
+    app.add_typer(registry_commands, name="registry")
     add_quarantine(app)
     app.add_typer(rules, name="rules")
     app.command("settings")(settings_reference)

@@ -412,7 +412,7 @@ class Champion:
     """The model that serves, as the ledger says: which files, their checksums, and since when.
 
     `directory` is our own copy; `files` maps each of its files to its sha256 and `model_hash` is
-    the combined one. `decision_id` names the promotion.
+    the combined one. `decision_id` names the promotion. `signature` is this deployment's, in hex.
     """
 
     name: str
@@ -430,6 +430,7 @@ class Champion:
     features_fingerprint: str
     snapshot_id: int
     run_id: str | None
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -445,6 +445,13 @@ class RegistrySettings(Section):
         le=600,
         description="What the first load of a model, in its own process, may take.",
     )
+    require_signature: bool = Field(
+        True,
+        description=(
+            "Whether a champion must bear this deployment's signature. False lets one serve that"
+            " was promoted before models were signed."
+        ),
+    )
 
 
 class ScoringSettings(Section):

@@ -24,6 +24,7 @@ from tasks.registry.champion import (
     record_decision,
 )
 from tasks.registry.gate import GateEvidence, decision_tags, gate
+from tasks.registry.history import rolled_back_hashes
 
 if TYPE_CHECKING:
     from tasks.tracking.tracker import Tracker
@@ -121,6 +122,7 @@ def gather_evidence(
         rule_name=record.rule.name,
         budget_contacts=final.budget_contacts,
         currency=record.currency,
+        rolled_back_hashes=rolled_back_hashes(lake),
     )
 
 

@@ -31,6 +31,7 @@ from tasks.registry.integrity import (
     second_place,
     verify_model,
 )
+from tasks.registry.signing import sign_model, verify_signature
 from tasks.tracking.tracker import CHALLENGER, CHAMPION, Registered, model_name
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str 
             "candidate": candidate.name,
             "directory": kept.directory.name,
             "files": dict(kept.files),
+            "signature": sign_model(lake.settings, registered.name, registered.version, kept.files),
             "golden": list(kept.golden),
             "feature_names": list(candidate.feature_names),
             "features_fingerprint": candidate.features_fingerprint,
@@ -129,7 +131,7 @@ def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str 
         model_hash=kept.model_hash,
     )
     with lake.writer_lock("promote a model"):
-        found = _latest_promotion(lake, registered.name)
+        found = latest_promotion(lake, registered.name)
         found_id = found["decision_id"] if found else None
         if found_id != expected:
             raise LockHeld(
@@ -147,12 +149,24 @@ def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str 
     return champion
 
 
+def append_reign(lake: Lake, decision: Decision, *, actor: str) -> None:
+    """Append a rollback in one transaction; hold the writer lock and compare the head before."""
+    with _publish(lake, decision):
+        _insert(lake, decision, actor)
+
+
 def find_champion(lake: Lake) -> Champion | None:
     """The champion by the ledger, None before the first promotion. Asks no other store."""
     name = model_name(lake.deployment)
-    row = _latest_promotion(lake, name)
+    row = latest_promotion(lake, name)
     if row is None:
         return None
+    return read_champion(lake, row)
+
+
+def read_champion(lake: Lake, row: Mapping[str, Any]) -> Champion:
+    """The champion of a promotion or rollback: a row of `ledger.decisions` with its evidence."""
+    name = str(row["model_name"])
     evidence = json.loads(row["evidence"])
     return Champion(
         name=name,
@@ -170,6 +184,7 @@ def find_champion(lake: Lake) -> Champion | None:
         features_fingerprint=str(evidence["features_fingerprint"]),
         snapshot_id=int(row["snapshot_id"]),
         run_id=row["run_id"],
+        signature=str(evidence.get("signature", "")),
     )
 
 
@@ -181,6 +196,7 @@ def open_champion(lake: Lake, champion: Champion, tracker: Tracker | None = None
     or StoredDataCorrupt (74).
     """
     settings = lake.settings
+    verify_signature(settings, champion.name, champion.version, champion.files, champion.signature)
     try:
         verify_model(champion.directory, champion.files)
         directory = champion.directory
@@ -284,7 +300,8 @@ def _find_stamp(lake: Lake, scoring_id: str) -> dict[str, Any]:
     return rows[0] if rows else {"stale_days": None, "stale_sources": None}
 
 
-def _latest_promotion(lake: Lake, name: str) -> dict[str, Any] | None:
+def latest_promotion(lake: Lake, name: str) -> dict[str, Any] | None:
+    """The row of the reign at the head of the chain, None before the first."""
     rows = lake.rows(lake.text(_SQL / "champion.sql"), {"subject": name})
     return rows[0] if rows else None
 
@@ -294,7 +311,7 @@ def _publish(lake: Lake, decision: Decision) -> Any:
     return lake.publish(_ACTOR, f"decision: {decision.kind} {decision.outcome}", extra)
 
 
-def _insert(lake: Lake, decision: Decision) -> None:
+def _insert(lake: Lake, decision: Decision, actor: str = _ACTOR) -> None:
     lake.execute(
         lake.text(_SQL / "insert_decision.sql"),
         {
@@ -310,7 +327,7 @@ def _insert(lake: Lake, decision: Decision) -> None:
             "model_version": decision.model_version,
             "model_hash": decision.model_hash,
             "run_id": decision.run_id,
-            "actor": _ACTOR,
+            "actor": actor,
         },
     )
 

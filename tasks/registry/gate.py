@@ -41,6 +41,8 @@ REQUIRED_METRICS = (
 _MAXIMUM_DRAWS = 40_000_000
 _MINIMUM_REPLICATES = 200
 _CHUNK_DRAWS = 4_000_000
+# How many criteria come before the comparisons, which are what a promotion's reason tells.
+_EVIDENCE_CRITERIA = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class GateEvidence:
     budget_contacts: int
     currency: str
     required_metrics: tuple[str, ...] = REQUIRED_METRICS
+    # Hashes of models that a person took from serving; the same data would bring them back.
+    rolled_back_hashes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ def gate(
         _ask("enough customers", lambda: _check_size(evidence, settings)),
         _ask("metrics are complete", lambda: _check_metrics(challenger, evidence)),
         _ask("probabilities are sound", lambda: _check_probabilities(evidence)),
+        _ask("was not rolled back", lambda: _check_not_rolled_back(challenger, evidence)),
     ]
     beats_rule = holds_champion = rule_beats_champion = False
     if all(criterion.passed for criterion in criteria):
@@ -326,6 +331,12 @@ def _check_probabilities(evidence: GateEvidence) -> tuple[bool, str]:
     return True, f"from {low:.4f} to {high:.4f}"
 
 
+def _check_not_rolled_back(challenger: Candidate, evidence: GateEvidence) -> tuple[bool, str]:
+    if challenger.model_hash in evidence.rolled_back_hashes:
+        return False, "this very model was rolled back; `holdfast rollback --to` lets it serve"
+    return True, f"not one of {len(evidence.rolled_back_hashes)} models that were"
+
+
 def _check_rule(
     evidence: GateEvidence, settings: RegistrySettings, figures: dict[str, Any]
 ) -> tuple[bool, str]:
@@ -409,7 +420,9 @@ def _conclude(
         first = next(criterion for criterion in failed if criterion.evidence_missing)
         return "blocked", f"{first.name}: no. {first.detail}"
     if beats_rule and (holds_champion or not has_champion):
-        return "promote", "; ".join(f"{one.name}: {one.detail}" for one in criteria[4:])
+        return "promote", "; ".join(
+            f"{one.name}: {one.detail}" for one in criteria[_EVIDENCE_CRITERIA:]
+        )
     detail = f"{failed[0].name}: no. {failed[0].detail}"
     if not beats_rule and (rule_beats_champion or not has_champion):
         rule = _text(evidence, "rule_name")

@@ -9,6 +9,14 @@ from tasks.handles import Champion, FinalCustomers, Predictor, TrainingRecord
 from tasks.orchestration import publish_markdown, step
 from tasks.registry.admission import Admission, admit
 from tasks.registry.champion import champion_status, find_champion, mirror_champion, open_champion
+from tasks.registry.history import (
+    Verified,
+    describe_reign,
+    find_reign,
+    list_reigns,
+    roll_back,
+    verify_registry,
+)
 from tasks.settings import Settings
 from tasks.tracking.tracker import open_tracker
 from tasks.warehouse import Lake
@@ -16,10 +24,15 @@ from tasks.warehouse import Lake
 __all__ = [
     "admit_training",
     "champion_status",
+    "describe_reign",
     "find_champion",
+    "find_reign",
+    "list_reigns",
     "load_champion",
     "mirror_registry",
     "require_tracking",
+    "switch_back",
+    "verify_versions",
 ]
 
 
@@ -67,6 +80,26 @@ def _load_champion(lake: Lake) -> tuple[Champion, Predictor]:
             raise error from None
 
 
+def _switch_back(lake: Lake, version: int | None, actor: str, reason: str) -> Champion:
+    """Let an earlier champion serve again; who did it and why is the artifact."""
+    champion = roll_back(lake, version=version, actor=actor, reason=reason)
+    publish_markdown(
+        f"rollback {lake.deployment}",
+        f"**Version {champion.version}** (`{champion.candidate}`) serves again, by {actor}.",
+        "Who serves after the rollback",
+    )
+    return champion
+
+
+def verify_versions(lake: Lake) -> list[Verified]:
+    """Every version that the ledger names; a store that does not answer is said, not raised."""
+    try:
+        with open_tracker(lake.settings) as tracker:
+            return verify_registry(lake, tracker)
+    except ServiceDown:
+        return verify_registry(lake, None)
+
+
 def _mirror_registry(lake: Lake) -> str:
     """Make MLflow's alias say what the ledger says; 'store down' where MLflow does not answer."""
     try:
@@ -79,4 +112,5 @@ def _mirror_registry(lake: Lake) -> str:
 require_tracking = step(_require_tracking, name="reach MLflow", retries=1)
 admit_training = step(_admit_training, name="gate")
 load_champion = step(_load_champion, name="load champion")
+switch_back = step(_switch_back, name="roll back")
 mirror_registry = step(_mirror_registry, name="mirror registry")

@@ -121,6 +121,15 @@ def test_the_champion_itself_is_no_challenger() -> None:
     assert "byte for byte" in decision.reason
 
 
+def test_what_was_rolled_back_does_not_come_in_again() -> None:
+    evidence = replace(make_evidence(1.5, 0.6, 0.2), rolled_back_hashes=frozenset({"c" * 64}))
+    decision = gate(CANDIDATE, CHAMPION, evidence, SETTINGS)
+    assert decision.outcome == "keep"
+    assert "was not rolled back: no. this very model was rolled back" in decision.reason
+    others = replace(evidence, rolled_back_hashes=frozenset({"9" * 64}))
+    assert gate(CANDIDATE, CHAMPION, others, SETTINGS).outcome == "promote"
+
+
 def test_same_evidence_same_decision() -> None:
     first, second = (gate(CANDIDATE, CHAMPION, make_evidence(1.2, 1.0), SETTINGS) for _ in "ab")
     assert (first.outcome, first.reason, first.evidence) == (
