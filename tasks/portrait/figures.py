@@ -276,7 +276,7 @@ def draw_forecast(series: ForecastSeries, key: str, speech: Speech) -> Figure | 
             "data": data,
             "layout": layout(
                 260,
-                xaxis=axis("", type="date", tickformat="%Y-%m", nticks=5),
+                xaxis=axis("", type="date", tickformat="%Y-%m", nticks=4, tickangle=0),
                 yaxis=upwards | {"rangemode": "tozero", "nticks": 5},
             ),
         },

@@ -20,6 +20,7 @@ from tasks.findings import (
     ReasonFindings,
     SegmentFindings,
     ValueFindings,
+    Words,
 )
 from tasks.warehouse import Lake
 
@@ -45,7 +46,8 @@ class Portrait:
     """All that one page says; a part that is None has not been found out yet.
 
     `as_of` is the newest cut-off of any part; `called` is what `-d` takes for the deployment.
-    `finding_ids` maps a kind to the run that its figures are of.
+    `finding_ids` maps a kind to the run that its figures are of, `former` the groups of the month
+    before to their names, since some of them may be no more.
     """
 
     deployment: str
@@ -58,6 +60,7 @@ class Portrait:
     forecasts: ForecastFindings | None = None
     actions: ActionFindings | None = None
     finding_ids: Mapping[Kind, str] | None = None
+    former: Mapping[str, Words] | None = None
 
     @property
     def parts(self) -> dict[Kind, Night | None]:
@@ -101,8 +104,16 @@ def gather(lake: Lake, status: Mapping[str, Any], fallback: datetime) -> Portrai
         actions=find("actions", ActionFindings),
         finding_ids={kind: str(row["finding_id"]) for kind, row in newest.items()},
     )
+    portrait = replace(portrait, former=_find_former(lake, portrait.segments))
     moments = [one.as_of for one in portrait.parts.values() if one is not None]
     return replace(portrait, as_of=max(moments)) if moments else portrait
+
+
+def _find_former(lake: Lake, found: SegmentFindings | None) -> dict[str, Words]:
+    if found is None or found.moved_from is None or found.moved_from == found.as_of:
+        return {}
+    before = find_findings(lake, SegmentFindings, as_of=found.moved_from)
+    return {one.segment_id: one.name for one in before.segments} if before else {}
 
 
 def _find_champion(lake: Lake, status: Mapping[str, Any] | None) -> Champion | None:

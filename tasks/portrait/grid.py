@@ -50,7 +50,11 @@ def draw_grid(found: SegmentFindings, marks: Marks, speech: Speech) -> Figure | 
     mean_worth = sum(float(one.value_amount) for one in placed) / total
     middle = math.log10(mean_worth) if is_log and mean_worth > 0 else mean_worth
     y_axis = money_axis(speech, speech.say("column.worth"))
-    y_axis |= {"range": list(upwards)} | ({"type": "log", "dtick": "D2"} if is_log else {})
+    y_axis["range"] = list(upwards)
+    if is_log:
+        ticks = _log_ticks(*upwards)
+        y_axis |= {"type": "log", "tickvals": ticks}
+        y_axis |= {"ticktext": [speech.money_short(one) for one in ticks]}
     spec: Spec = {
         "data": [
             {
@@ -102,6 +106,13 @@ def draw_grid(found: SegmentFindings, marks: Marks, speech: Speech) -> Figure | 
             for one, mark, risk, worth in zip(placed, own, risks, worths, strict=True)
         ),
     )
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 of every power of ten in between; `low` and `high` are logarithms."""
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    return [one for one in ticks if low <= math.log10(one) <= high]
 
 
 def _on_axis(value: float, is_log: bool) -> float:

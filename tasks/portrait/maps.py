@@ -12,7 +12,7 @@ from tasks.portrait.wording import Speech
 _MOST_POINTS = 2_000
 # Deviations beyond this all get the strongest colour.
 _STRONGEST = 3.0
-_DIVERGING = [[0.0, "#0072B2"], [0.5, "rgba(140,140,140,0.12)"], [1.0, "#D55E00"]]
+_DIVERGING = [[0.0, "#0072B2"], [0.5, "$card"], [1.0, "#D55E00"]]
 
 
 def draw_map(points: Sequence[MapPoint], key: str, marks: Marks, speech: Speech) -> Figure | None:
@@ -77,9 +77,8 @@ def draw_heat(found: SegmentFindings, marks: Marks, speech: Speech) -> Figure | 
     across = axis("")
     across |= {
         "tickvals": list(range(len(names))),
-        "ticktext": [wrapped(f"{mark.letter} {mark.name}", 14) for mark in names],
-        "narrowtext": [mark.letter for mark in names],
-        "tickfont": {"color": "$ink", "size": 12},
+        "ticktext": [mark.letter for mark in names],
+        "tickfont": {"color": "$ink", "size": 13},
         "tickangle": 0,
         "side": "top",
         "showgrid": False,
@@ -96,7 +95,7 @@ def draw_heat(found: SegmentFindings, marks: Marks, speech: Speech) -> Figure | 
                 "showscale": False,
                 "text": texts,
                 "texttemplate": "%{text}",
-                "textfont": {"color": "$ink", "size": 12},
+                "textfont": {"size": 12},
                 "hoverinfo": "skip",
                 "xgap": 2,
                 "ygap": 2,
@@ -116,7 +115,7 @@ def draw_heat(found: SegmentFindings, marks: Marks, speech: Speech) -> Figure | 
 def _deviation(value: float | None) -> str:
     if value is None:
         return "–"
-    return f"{value:+.1f}".replace("-", "−") if abs(value) >= 0.05 else "0"
+    return f"{value:.1f}".replace("-", "−") if abs(value) >= 0.05 else "0"
 
 
 def draw_tree(found: SegmentFindings, marks: Marks, speech: Speech) -> Figure | None:
@@ -177,7 +176,7 @@ def draw_tree(found: SegmentFindings, marks: Marks, speech: Speech) -> Figure | 
         ],
         "layout": layout(
             80 + 36 * leaves,
-            xaxis=axis(speech.say("maps.distance"), rangemode="tozero"),
+            xaxis=axis(speech.say("maps.distance"), range=[0, max(distances.values()) * 1.04]),
             yaxis=labels,
         ),
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.findings import SegmentFindings
+from tasks.findings import SegmentFindings, Words
 from tasks.portrait.wording import Speech
 
 COLORS = (
@@ -68,8 +68,14 @@ class Mark:
 class Marks:
     """The marks of all groups of one page; an id that is no more gets a plain one."""
 
-    def __init__(self, found: SegmentFindings | None, speech: Speech) -> None:
+    def __init__(
+        self,
+        found: SegmentFindings | None,
+        speech: Speech,
+        former: Mapping[str, Words] | None = None,
+    ) -> None:
         self._speech = speech
+        self._former = former or {}
         self._marks: dict[str, Mark] = {}
         segments: Mapping[str, str] = (
             {one.segment_id: speech.words(one.name) for one in found.segments} if found else {}
@@ -91,7 +97,8 @@ class Marks:
             return Mark("+", self._speech.say("moves.new"), None)
         if segment_id == GONE:
             return Mark("×", self._speech.say("moves.gone"), None)
-        return Mark("·", segment_id, None)
+        name = self._former.get(segment_id)
+        return Mark("·", self._speech.words(name) if name else segment_id, None)
 
     def all(self) -> Sequence[Mark]:
         """Every group, by letter."""

@@ -65,9 +65,11 @@ def read_asset(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def build_policy() -> str:
+def build_policy(*, with_figures: bool) -> str:
     """Nothing but our two scripts, styles of the page, and images within it."""
-    scripts = (pack_plotly()[1], _hash(read_asset("page.js").encode()))
+    scripts = [_hash(read_asset("page.js").encode())]
+    if with_figures:
+        scripts.append(pack_plotly()[1])
     return "; ".join(
         (
             "default-src 'none'",
@@ -83,17 +85,17 @@ def build_policy() -> str:
 def render_page(portrait: Portrait, language: Language) -> str:
     """The whole page in one language. The same portrait gives the same bytes."""
     speech = Speech(language, portrait.currency)
-    marks = Marks(portrait.segments, speech)
+    marks = Marks(portrait.segments, speech, portrait.former)
     figures = draw_figures(portrait, marks, speech)
     names, matrix = sections.list_matrix(portrait, marks, speech)
     return (
         _environment()
         .get_template("page.html")
         .render(
-            policy=build_policy(),
+            policy=build_policy(with_figures=bool(figures)),
             style=Markup(read_asset("style.css")),  # noqa: S704  (a file of ours)
             script=Markup(read_asset("page.js")),  # noqa: S704  (a file of ours)
-            plotly=Markup(pack_plotly()[0]),  # noqa: S704  (letters and digits)
+            plotly=Markup(pack_plotly()[0] if figures else ""),  # noqa: S704  (letters and digits)
             specs=Markup(_dump(figures.values())),  # noqa: S704  (its signs are escaped)
             lang=language,
             s=speech,

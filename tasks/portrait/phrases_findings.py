@@ -29,11 +29,13 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
         "그룹별 이유: 고객 수와 위험 금액",
     ),
     "reasons.stands_out": (
-        "★ stands out: more common here than among all others, beyond chance",
-        "★ 두드러짐: 우연으로 보기 어려울 만큼 다른 그룹보다 많음",
+        "Money at risk, customers, and their share here against all others."
+        " ★ stands out: more common here than elsewhere, beyond chance.",
+        "위험 금액, 고객 수, 그룹 내 비중(타 그룹 비중)입니다."
+        " ★ 두드러짐: 우연으로 보기 어려울 만큼 다른 그룹보다 많음",
     ),
     "reasons.none": ("No stable reason", "안정적인 이유 없음"),
-    "reasons.rest": ("{share} here, {rest} elsewhere", "이 그룹 {share}, 다른 그룹 {rest}"),
+    "reasons.rest": ("{share}, others {rest}", "{share}, 타 그룹 {rest}"),
     "reasons.drivers": ("How firmly each reason holds", "이유별 신뢰도"),
     "reasons.weight": ("Weight", "비중"),
     "reasons.agreement": ("Holds in", "일치도"),
@@ -63,12 +65,12 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
     "leaving.median": ("Half have left after", "절반이 떠나는 시점"),
     "leaving.more_stay": ("more than half stay", "절반 이상 잔존"),
     "leaving.p_value": (
-        "The groups differ in how long they stay (log-rank p = {p}).",
-        "그룹마다 잔존 기간이 다릅니다(로그 순위 검정 p = {p}).",
+        "The groups differ in how long they stay (log-rank p {p}).",
+        "그룹마다 잔존 기간이 다릅니다(로그 순위 검정 p {p}).",
     ),
     "leaving.no_difference": (
-        "That the groups differ in how long they stay is not shown (log-rank p = {p}).",
-        "그룹 간 잔존 기간의 차이는 확인되지 않았습니다(로그 순위 검정 p = {p}).",
+        "That the groups differ in how long they stay is not shown (log-rank p {p}).",
+        "그룹 간 잔존 기간의 차이는 확인되지 않았습니다(로그 순위 검정 p {p}).",
     ),
     "leaving.no_survival": (
         "No curves: too few have left to draw them.",
@@ -85,7 +87,7 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
         "Half of them at least {days} ahead.",
         "그중 절반은 {days} 이상 먼저 알 수 있었습니다.",
     ),
-    "leaving.lead_quantile": ("{share} of the flagged, at least", "표시된 고객의 {share}, 최소"),
+    "leaving.lead_others": ("{share} at least {days} ahead.", "{share}는 {days} 이상 먼저."),
     "leaving.no_lead": ("Lead times are not known yet.", "사전 경고 기간은 아직 알 수 없습니다."),
     "leaving.journey": ("Last steps before leaving", "떠나기 직전의 행동"),
     "leaving.step": ("Step", "행동"),
@@ -237,7 +239,7 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
     "foot.title": ("Where these figures come from", "수치의 출처"),
     "foot.deployment": ("Deployment", "배포"),
     "foot.lake": ("Lake version", "데이터 버전"),
-    "foot.known_by": ("Known by {date}", "{date}까지 수신된 데이터"),
+    "foot.since": ("since {date}", "{date}부터"),
     "foot.run": ("Run", "실행 ID"),
     "foot.model": ("Model", "모델"),
     "foot.part": ("Part", "항목"),

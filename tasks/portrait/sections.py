@@ -42,6 +42,7 @@ class Verdict:
     rival_figure: str
     outcome: str
     by: str
+    difference: str
     between: str
     reason: str
 
@@ -93,8 +94,8 @@ def tell_contest(contest: Contest, question: str, speech: Speech) -> Verdict:
         low, high = sorted((sign * contest.low, sign * contest.high))
         between = speech.say(
             "served.range",
-            low=_difference(low, contest.measure, speech, signed=True),
-            high=_difference(high, contest.measure, speech, signed=True),
+            low=_signed(low, contest.measure, speech, bare=True),
+            high=_signed(high, contest.measure, speech),
         )
     by = _difference(abs(better), contest.measure, speech)
     outcome = "wins" if better > 0 else "loses" if better < 0 else "ties"
@@ -108,17 +109,25 @@ def tell_contest(contest: Contest, question: str, speech: Speech) -> Verdict:
         rival_figure=speech.figure(contest.rival_figure, contest.measure),
         outcome=outcome,
         by=speech.say(f"served.{outcome}", by=by),
+        difference=by,
         between=between,
         reason=contest.reason,
     )
 
 
-def _difference(value: float, measure: str, speech: Speech, *, signed: bool = False) -> str:
-    is_share = measure.endswith("_share") or measure == "churn_rate"
-    text = speech.points(value) if is_share else speech.figure(abs(value), measure)
-    if signed:
-        return ("−" if value < 0 else "+") + text if text != NOTHING else text
-    return text
+def _is_share(measure: str) -> bool:
+    return measure.endswith("_share") or measure == "churn_rate"
+
+
+def _difference(value: float, measure: str, speech: Speech) -> str:
+    """How far two figures lie apart, without a sign: shares in points."""
+    return speech.points(value) if _is_share(measure) else speech.figure(abs(value), measure)
+
+
+def _signed(value: float, measure: str, speech: Speech, *, bare: bool = False) -> str:
+    """The same with its sign; `bare`: without the unit, which the next figure has."""
+    text = f"{abs(value) * 100:.1f}" if bare and _is_share(measure) else ""
+    return ("−" if value < 0 else "+") + (text or _difference(value, measure, speech))
 
 
 def list_verdicts(portrait: Portrait, speech: Speech) -> list[tuple[str, Verdict | None, str]]:
@@ -160,6 +169,7 @@ def _unproven(kind: str, name: str, question: str, speech: Speech) -> Verdict:
         rival_figure="",
         outcome="unknown",
         by=speech.say("served.by_how_much"),
+        difference="",
         between="",
         reason="",
     )
@@ -217,7 +227,7 @@ def list_cards(portrait: Portrait, marks: Marks, speech: Speech) -> list[Card]:
     alarmed = {one.segment_id for one in found.alarms}
     cards = []
     for segment in sorted(found.segments, key=lambda one: (-one.at_risk_amount, one.segment_id)):
-        badges = [
+        badges: list[tuple[str, str]] = [
             (one.event, speech.say(f"groups.event.{one.event}"))
             for one in found.events
             if one.segment_id == segment.segment_id and one.event not in ("kept", "died")
@@ -245,7 +255,7 @@ def list_cards(portrait: Portrait, marks: Marks, speech: Speech) -> list[Card]:
 def _tell_trait(trait: Trait, speech: Speech) -> TraitBar:
     deviation = trait.deviation if abs(trait.deviation) < 1e9 else 0.0
     median, overall = (
-        speech.figure(one, trait.feature) for one in (trait.median, trait.overall_median)
+        speech.plain_figure(one, trait.feature) for one in (trait.median, trait.overall_median)
     )
     return TraitBar(
         words=speech.words(trait.words),
@@ -432,7 +442,7 @@ def list_runs(portrait: Portrait, speech: Speech) -> list[tuple[str, str, str, s
     champion = portrait.champion
     if champion is not None:
         model = f"{champion.name}, {speech.say('foot.version', version=champion.version)}"
-        promoted = speech.date(champion.promoted_at)
+        promoted = speech.say("foot.since", date=speech.date(champion.promoted_at))
         rows.append(
             (
                 speech.say("part.churn"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -68,6 +69,20 @@ class Speech:
         """A difference of two shares: `3.2 points`."""
         return self.say("unit.points", number=f"{abs(share) * 100:.{digits}f}")
 
+    def lead_times(self, quantile_days: Mapping[str, float]) -> list[str]:
+        """How far ahead which part was flagged, the most certain first; without the median."""
+        told = []
+        for quantile, days in sorted(quantile_days.items()):
+            try:
+                part = 1 - float(quantile)
+            except ValueError:
+                continue
+            if abs(part - 0.5) > 1e-9:
+                told.append(
+                    self.say("leaving.lead_others", share=f"{part:.0%}", days=self.days(days))
+                )
+        return told
+
     def signed_points(self, share: float) -> str:
         """`−8.3 points`."""
         return ("−" if share < 0 else "+") + self.points(share)
@@ -90,8 +105,8 @@ class Speech:
             return share
 
     def probability(self, value: float) -> str:
-        """A p-value, never as zero."""
-        return "< 0.001" if value < 0.001 else f"{value:.3f}"
+        """A p-value with its sign, never as zero."""
+        return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
     def money(self, amount: Decimal | float) -> str:
         """`$1,235`, below a hundred `$12.35`."""
@@ -151,6 +166,13 @@ class Speech:
         if measure.endswith(("_customers", "_days")):
             return self.count(value)
         return _signed(_three_digits(abs(value)), value)
+
+    def plain_figure(self, value: float, measure: str = "") -> str:
+        """The same without zeros that say nothing: a median of 6 orders, 44%."""
+        text = self.figure(value, measure)
+        mark = "%" if text.endswith("%") else ""
+        digits = text.removesuffix("%")
+        return (digits.rstrip("0").rstrip(".") if "." in digits else digits) + mark
 
     def date(self, moment: datetime) -> str:
         """`9 December 2011`; `2011년 12월 9일`."""

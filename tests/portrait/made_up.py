@@ -96,12 +96,13 @@ def segment(place: int) -> Segment:
     key, english, korean, customers, risk, churned, worth, spent = GROUPS[place]
     everybody = sum(one[3] for one in GROUPS)
     unfit = key == "s5"
+    far = (-0.7 * place + 1.9, place * 0.6 - 1.1, place * 0.5 - 1.2)
     traits = (
         ("spent_365_amount", "Spent in a year", "연간 구매액", spent, 690.0, (spent - 690) / 700),
-        ("orders_count_365", "Orders in a year", "연간 주문 수", 14 - 2 * place, 6.0, 1.9 - 0.7 * place),
-        ("gap_days", "Days since the last order", "마지막 구매 후 일수", 12 + 31 * place, 48.0, place * 0.6 - 1.1),
-        ("discount_share", "Bought at a discount", "할인 구매 비중", 0.08 + 0.09 * place, 0.21, place * 0.5 - 1.2),
-    )  # fmt: skip
+        ("orders_count_365", "Orders in a year", "연간 주문 수", 14 - 2 * place, 6.0, far[0]),
+        ("gap_days", "Days since an order", "구매 후 일수", 12 + 31 * place, 48.0, far[1]),
+        ("discount_share", "At a discount", "할인 비중", 0.08 + 0.09 * place, 0.21, far[2]),
+    )
     return Segment(
         segment_id=key,
         name=Words(en=english, ko=korean),
@@ -279,7 +280,7 @@ def reason_findings(**changed: Any) -> ReasonFindings:
                 flag_probability=0.5,
                 lapsed_customers=1_842,
                 flagged_customers=1_391,
-                quantile_days={"0.25": 61.0, "0.5": 34.0, "0.75": 12.0},
+                quantile_days={"0.25": 12.0, "0.5": 34.0, "0.75": 61.0},
             ),
             "journey": (
                 JourneyStep(
@@ -295,7 +296,7 @@ def reason_findings(**changed: Any) -> ReasonFindings:
                     lift=2.3,
                 ),
                 JourneyStep(
-                    words=Words(en="Ignored three e-mails in a row", ko="이메일 3건을 연속으로 열지 않음"),
+                    words=Words(en="Ignored three e-mails", ko="이메일 3건을 열지 않음"),
                     leavers_share=0.48,
                     stayers_share=0.29,
                     lift=1.7,
@@ -349,7 +350,7 @@ def value_findings(**changed: Any) -> ValueFindings:
                 Contradiction(
                     code="one_time_alive",
                     words=Words(
-                        en="One purchase, surely alive by the value model, likely to leave by churn",
+                        en="One purchase, surely alive by value, likely to leave by churn",
                         ko="1회 구매 고객: 가치 모델은 생존 확실, 이탈 모델은 이탈 유력",
                     ),
                     customers=611,
@@ -418,7 +419,7 @@ def forecast_findings(**changed: Any) -> ForecastFindings:
 def action_findings(**changed: Any) -> ActionFindings:
     lines = (
         ("call", "A personal call", "전화 상담", "phone", "s1", 38, 190.0, 2_610.0),
-        ("free_delivery", "Free delivery for a month", "한 달 무료 배송", "email", "s2", 214, 428.0, 3_905.0),
+        ("delivery", "Free delivery", "한 달 무료 배송", "email", "s2", 214, 428.0, 3_905.0),
         ("voucher", "A voucher of 10 %", "10% 할인 쿠폰", "email", "s3", 160, 240.0, 612.5),
         ("welcome", "A second welcome", "두 번째 환영 메시지", "email", None, 97, 48.5, 410.0),
     )  # fmt: skip
@@ -488,6 +489,7 @@ def portrait(**changed: Any) -> Portrait:
         reasons=reason_findings(),
         forecasts=forecast_findings(),
         actions=action_findings(),
+        former={"s0": Words(en="Old faithfuls", ko="오랜 단골")},
         finding_ids={kind: f"{kind}-0123456789abcdef" for kind in
                      ("value", "segments", "reasons", "forecasts", "actions")},
     )  # fmt: skip

@@ -10,7 +10,8 @@
   // Plotly, unpacked only once the page can be read. Its text is what the policy knows by its hash.
   const unpack = async () => {
     const packed = atob(byId("plotly").textContent);
-    const bytes = Uint8Array.from(packed, (character) => character.charCodeAt(0));
+    const bytes = new Uint8Array(packed.length);
+    for (let place = 0; place < packed.length; place += 1) bytes[place] = packed.charCodeAt(place);
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     const script = document.createElement("script");
     script.textContent = await new Response(stream).text();
@@ -50,6 +51,7 @@
     figure.layout.font = { ...figure.layout.font, family: getComputedStyle(document.body).fontFamily };
     if (narrow.matches) {
       for (const trace of figure.data) {
+        if (trace.type === "heatmap") trace.textfont = { size: 10 };
         if (trace.marker && Array.isArray(trace.marker.size)) {
           trace.marker.size = trace.marker.size.map((size) => Math.max(15, size * 0.72));
         }
@@ -105,17 +107,22 @@
   dark.addEventListener("change", redraw);
   addEventListener("beforeprint", () => {
     printing = true;
-    for (const one of document.querySelectorAll("details.rows")) one.dataset.shut = one.open ? "" : "yes";
-    for (const one of document.querySelectorAll("details")) one.open = true;
+    for (const one of document.querySelectorAll("details")) {
+      one.dataset.shut = one.open ? "" : "yes";
+      one.open = true;
+    }
   });
   addEventListener("afterprint", () => {
     printing = false;
     for (const one of document.querySelectorAll("details[data-shut=yes]")) one.open = false;
   });
 
+  // A telephone shows long tables only when asked.
+  if (narrow.matches) for (const one of document.querySelectorAll("details.long")) one.open = false;
+
   const start = async () => {
     try {
-      await unpack();
+      if (plots.length) await unpack();
       await drawAll();
       document.body.dataset.drawn = "yes";
     } catch (error) {
