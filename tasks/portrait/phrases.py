@@ -18,10 +18,6 @@ PHRASES: dict[str, Phrase] = {
     "page.skip": ("Skip to the content", "본문으로 바로 가기"),
     "page.contents": ("On this page", "이 페이지의 내용"),
     "page.table": ("The figures as a table", "표로 보기"),
-    "page.alternative": (
-        "{what} The figures follow as a table.",
-        "{what} 수치는 아래 표에 있습니다.",
-    ),
     "page.drawing": ("Drawing …", "그래프를 그리는 중 …"),
     "page.undrawn": (
         "This browser cannot draw the figure; the table below says the same.",

@@ -196,7 +196,6 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
     "actions.channel": ("Channel", "채널"),
     "actions.cost": ("Cost", "비용"),
     "actions.gain": ("Expected return", "예상 수익"),
-    "actions.total": ("Total", "합계"),
     "actions.nobody": ("Nobody: no action pays.", "대상 없음: 비용보다 효과가 큰 액션이 없습니다."),
     "actions.left_alone": ("Left alone, and why", "연락하지 않는 고객과 사유"),
     "actions.cause": ("Why", "사유"),
