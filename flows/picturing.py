@@ -13,15 +13,6 @@ from tasks.errors import UsageError, suggest
 if TYPE_CHECKING:
     from tasks.portrait.steps import Page
 
-_COMMANDS = {
-    "churn": "train",
-    "value": "value",
-    "segments": "segment",
-    "reasons": "explain",
-    "forecasts": "forecast",
-    "actions": "act",
-}
-
 
 def report(
     context: typer.Context,
@@ -63,9 +54,11 @@ def describe_page(page: Page, language: str) -> dict[str, object]:
 
 def show_page(page: Page, language: str, called: str) -> None:
     """Where it is, and which command finds out what it lacks."""
+    from tasks.portrait.steps import COMMANDS
+
     typer.echo(next(str(path) for name, path in page.paths.items() if name == language))
     for part in page.missing:
         typer.echo(
-            f"  {part}: not known yet. Next: holdfast -d {shlex.quote(called)} {_COMMANDS[part]}",
+            f"  {part}: not known yet. Next: holdfast -d {shlex.quote(called)} {COMMANDS[part]}",
             err=True,
         )

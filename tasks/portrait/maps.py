@@ -121,12 +121,13 @@ def _deviation(value: float | None) -> str:
 def draw_tree(found: SegmentFindings, marks: Marks, speech: Speech) -> Figure | None:
     """The dendrogram of the centroids, leaves on the left; None for fewer than two leaves.
 
-    A tree that does not fit the groups, or names a cluster that is not there yet, is not drawn.
+    Leaves stand in the order of the profiles. A tree that does not fit them, or that joins a
+    cluster which is not there yet, is not drawn.
     """
     leaves = len(found.tree) + 1
-    if not found.tree or leaves != len(found.segments):
+    if not found.tree or leaves != len(found.heat):
         return None
-    own = [marks.of(one.segment_id) for one in found.segments]
+    own = [marks.of(segment_id) for segment_id in found.heat]
     children: dict[int, tuple[int, int]] = {}
     for row, (left, right, _distance, _size) in enumerate(found.tree):
         if not (0 <= left < leaves + row and 0 <= right < leaves + row and left != right):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from tasks.escaping import show_controls
-from tasks.portrait import sections
+from tasks.portrait import sections, verdicts
 from tasks.portrait.figures import draw_calibration, draw_forecast, draw_reasons, draw_survival
 from tasks.portrait.gathering import Portrait
 from tasks.portrait.grid import draw_grid
@@ -106,7 +106,7 @@ def render_page(portrait: Portrait, language: Language) -> str:
             series=_name_series(portrait),
             order=SECTIONS,
             tiles=sections.list_tiles(portrait, speech),
-            verdicts=sections.list_verdicts(portrait, speech),
+            told=verdicts.list_verdicts(portrait, speech),
             cards=sections.list_cards(portrait, marks, speech),
             driver_names=names,
             matrix=matrix,
@@ -117,8 +117,10 @@ def render_page(portrait: Portrait, language: Language) -> str:
             runs=sections.list_runs(portrait, speech),
             stale=sections.find_stale(portrait, speech),
             notes=sections.list_notes(portrait, speech),
-            contest=sections.tell_contest,
-            command=functools.partial(sections.command_for, portrait),
+            contest=verdicts.tell_contest,
+            alone=verdicts.is_alone(portrait),
+            file_name=sections.file_name,
+            command=functools.partial(verdicts.command_for, portrait),
         )
     )
 

@@ -107,6 +107,7 @@ PHRASES: dict[str, Phrase] = {
         "The rule “{served}” decides: the model “{rival}” does not beat it.",
         "규칙 “{served}” 사용: 모델 “{rival}”의 성과가 더 낫지 않습니다.",
     ),
+    "served.alone": ("nothing to compare with", "비교 대상 없음"),
     "served.by_how_much": (
         "By how much it wins is not in the ledger any more.",
         "우위의 크기는 기록에 남아 있지 않습니다.",
@@ -159,7 +160,7 @@ PHRASES: dict[str, Phrase] = {
     ),
     "groups.why_missing": ("Reasons are not known yet.", "이유는 아직 분석되지 않았습니다."),
     "groups.rules": ("Who belongs to it", "그룹의 조건"),
-    "groups.or": ("or", "또는"),
+    "groups.and": ("and", "그리고"),
     "groups.no_rules": ("No rules describe this group.", "이 그룹을 설명하는 규칙이 없습니다."),
     "groups.fits": (
         "These rules find {recall} of the group; {precision} of those they find belong to it.",
@@ -175,7 +176,7 @@ PHRASES: dict[str, Phrase] = {
         "{share} of those whom the rules find belong to it",
         "규칙으로 찾은 고객 중 실제 소속 {share}",
     ),
-    "groups.sql": ("The same as SQL", "SQL로 보기"),
+    "groups.sql": ("The same as SQL, for a WHERE", "SQL(WHERE 절)로 보기"),
     "groups.agreement": (
         "The rules put {share} of all customers where the model puts them.",
         "전체 고객의 {share}에서 규칙과 모델의 결과가 일치합니다.",

@@ -88,6 +88,10 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
         "그중 절반은 {days} 이상 먼저 알 수 있었습니다.",
     ),
     "leaving.lead_others": ("{share} at least {days} ahead.", "{share}는 {days} 이상 먼저."),
+    "leaving.price": (
+        "Of those who stayed, {share} were flagged too: the price of knowing early.",
+        "남은 고객 중 {share}도 함께 표시되었습니다. 일찍 아는 것의 대가입니다.",
+    ),
     "leaving.no_lead": ("Lead times are not known yet.", "사전 경고 기간은 아직 알 수 없습니다."),
     "leaving.journey": ("Last steps before leaving", "떠나기 직전의 행동"),
     "leaving.step": ("Step", "행동"),
@@ -137,6 +141,15 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
         "None: the two models agree.",
         "없음: 두 모델의 판단이 일치합니다.",
     ),
+    "value.coverage": (
+        "Of the judged customers, {share} spent within their own interval, which is made for"
+        " {asked}.",
+        "평가 고객의 {share}가 예측 구간 안에 들었습니다(목표 {asked}).",
+    ),
+    "value.unreconciled": (
+        "Before it was made to agree with churn, the total was {amount}.",
+        "이탈 모델과 맞추기 전의 총 가치는 {amount}입니다.",
+    ),
     "value.parameters": ("Parameters of the model", "모델 매개변수"),
     # --- forecasts ---------------------------------------------------------------------------
     "forecasts.title": ("What comes next", "앞으로의 전망"),
@@ -161,6 +174,10 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
     "forecasts.chosen": (
         "By {method}: error {error}, {rival} {other} (smaller is better).",
         "{method} 사용: 오차 {error}, {rival} {other}(작을수록 좋음).",
+    ),
+    "forecasts.coverage": (
+        "{share} of {n} past values lay within such an interval.",
+        "과거 값 {n}개 중 {share}가 구간 안에 들었습니다.",
     ),
     "forecasts.period": ("Period", "기간"),
     "forecasts.all": ("All series: the next period", "전체 지표: 다음 기간 전망"),
@@ -198,6 +215,16 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
     "actions.gain": ("Expected return", "예상 수익"),
     "actions.nobody": ("Nobody: no action pays.", "대상 없음: 비용보다 효과가 큰 액션이 없습니다."),
     "actions.left_alone": ("Left alone, and why", "연락하지 않는 고객과 사유"),
+    "actions.winback_left_alone": (
+        "Lapsed customers left alone, and why",
+        "재유치 대상에서 제외된 고객과 사유",
+    ),
+    "actions.bound": (
+        "No list within this budget can bring more than {bound}.",
+        "이 예산으로 얻을 수 있는 최대 수익은 {bound}입니다.",
+    ),
+    "actions.gap": ("This one lacks {share} of it.", "이 목록은 그보다 {share} 적습니다."),
+    "actions.beside": ("They lie beside this page.", "이 페이지와 같은 폴더에 있습니다."),
     "actions.cause": ("Why", "사유"),
     "actions.files": ("Files", "파일"),
     # --- maps --------------------------------------------------------------------------------

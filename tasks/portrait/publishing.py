@@ -18,7 +18,8 @@ from tasks.crash import crash_point
 from tasks.errors import DiskFailure, HoldfastError
 from tasks.portrait.gathering import Portrait
 from tasks.portrait.page import render_page
-from tasks.portrait.sections import list_tiles, list_verdicts
+from tasks.portrait.sections import list_tiles
+from tasks.portrait.verdicts import list_verdicts
 from tasks.portrait.wording import LANGUAGES, Language, Speech
 
 if TYPE_CHECKING:

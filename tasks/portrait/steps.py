@@ -5,9 +5,10 @@ from __future__ import annotations
 from tasks.orchestration import publish_markdown, step
 from tasks.portrait.gathering import Portrait, gather
 from tasks.portrait.publishing import Page, publish_page, render_summary
+from tasks.portrait.verdicts import COMMANDS
 from tasks.settings import Settings
 
-__all__ = ["Page", "Portrait", "draw_page", "gather_findings"]
+__all__ = ["COMMANDS", "Page", "Portrait", "draw_page", "gather_findings"]
 
 
 def _draw_page(settings: Settings, portrait: Portrait) -> Page:

@@ -50,7 +50,7 @@ class Speech:
 
     def term(self, code: str) -> str:
         """The name of a code (measure, method, cause); an unknown one as it is, but readable."""
-        known = TERMS.get(code)
+        known = TERMS.get(code.replace(" ", "_"))
         if known is None:
             return code.replace("_", " ")
         return known[1] if self.language == "ko" else known[0]

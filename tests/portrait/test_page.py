@@ -11,29 +11,27 @@ from typing import Any
 
 import pytest
 
-from tasks.findings import Movement
+from tasks.findings import ActionFindings, LeadTime, Movement, Night, ValueFindings
 from tasks.portrait.gathering import Portrait, read_admission
 from tasks.portrait.marks import Marks
 from tasks.portrait.page import SECTIONS, build_policy, draw_figures, pack_plotly, render_page
 from tasks.portrait.plotting import plain, wrapped
-from tasks.portrait.sections import list_cards, list_tiles, list_verdicts, tell_contest, tell_events
+from tasks.portrait.sections import list_cards, list_tiles, tell_events
+from tasks.portrait.verdicts import list_verdicts, tell_contest
 from tasks.portrait.wording import LANGUAGES, Language, Speech
 
-from .made_up import (
+from .found import (
     AS_OF,
     BEFORE,
-    EVIL,
     GROUPS,
-    champion,
+    action_findings,
     contest,
-    empty_portrait,
-    evil_portrait,
     forecast_findings,
-    portrait,
     reason_findings,
     segment_findings,
     value_findings,
 )
+from .made_up import EVIL, champion, empty_portrait, evil_portrait, portrait
 
 SPEECH = Speech("en", "GBP")
 
@@ -265,6 +263,61 @@ def test_the_gate_tells_of_the_champion_or_of_the_rule() -> None:
     assert read_admission({"outcome": "promote", "evidence": "{}"}, status) is None
     unknown = portrait(champion=champion(contest=None))
     assert "not in the ledger any more" in body(render_page(unknown, "en"))
+
+
+def test_what_families_find_out_besides_is_told() -> None:
+    """Fields that findings may have: where they are there, the page tells of them."""
+
+    class RichValue(ValueFindings):
+        coverage_share: float | None = 0.88
+        confidence: float = 0.9
+        unreconciled_amount: Decimal = Decimal("2500000")
+
+    class RichLead(LeadTime):
+        stayers_flagged_share: float | None = 0.071
+
+    class RichActions(ActionFindings):
+        winback_left_alone: dict[str, int] = {"contacted_lately": 12}  # noqa: RUF012
+        bound_return_amount: Decimal | None = Decimal("7600")
+        gap_share: float | None = 0.008
+
+    reasons = reason_findings()
+    assert reasons.lead_time is not None
+    lead = RichLead(**reasons.lead_time.model_dump(include=set(LeadTime.model_fields)))
+    found = portrait(
+        value=RichValue(**_fields(value_findings())),
+        actions=RichActions(**_fields(action_findings())),
+        reasons=reasons.model_copy(update={"lead_time": lead}),
+    )
+    page = body(render_page(found, "en"))
+    for said in (
+        "88.0% spent within their own interval, which is made for 90%",
+        "the total was £2.50M",
+        "Of those who stayed, 7.1% were flagged too",
+        "No list within this budget can bring more than £7,600. This one lacks 0.8% of it.",
+        "contacted often enough lately",
+    ):
+        assert said in page
+    assert "can bring more" not in body(render_page(portrait(actions=None), "en"))
+    # Where a file lay when it was written is nobody's matter.
+    assert "actions.csv" in page
+    assert "/srv" not in page
+
+
+def _fields(found: Night) -> dict[str, Any]:
+    """What its model has on its own, as objects."""
+    own = {"coverage_share", "confidence", "unreconciled_amount", "winback_left_alone"}
+    own |= {"bound_return_amount", "gap_share"}
+    return {name: getattr(found, name) for name in type(found).model_fields if name not in own}
+
+
+def test_a_grouping_without_a_rival_does_not_win() -> None:
+    found = segment_findings(
+        measures={"rfm": {"usefulness": 0.3}}, contest=contest(served="rfm", rival="clustering")
+    )
+    told = [one for _, one, _ in list_verdicts(portrait(segments=found), SPEECH)][2]
+    assert told is not None
+    assert told.by == "nothing to compare with"
 
 
 def test_the_headline() -> None:

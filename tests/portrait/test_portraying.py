@@ -24,17 +24,8 @@ from tasks.portrait.publishing import page_path, publish_page, render_summary
 from tasks.settings import PROJECT, Settings
 from tasks.warehouse import Lake, open_lake
 
-from .made_up import (
-    AS_OF,
-    BEFORE,
-    EVIL,
-    action_findings,
-    evil_portrait,
-    portrait,
-    reason_findings,
-    segment_findings,
-    value_findings,
-)
+from .found import AS_OF, BEFORE, action_findings, reason_findings, segment_findings, value_findings
+from .made_up import EVIL, evil_portrait, portrait
 
 NO_STATUS: dict[str, Any] = {"champion": None}
 # Nothing listens there: what MLflow does not answer must not stop a night.
