@@ -245,13 +245,21 @@ class Tracker:
                     raise
                 _LOG.warning("The decision could not be shown on a run that is gone from MLflow.")
 
-    def log_page(self, name: str, page: Path, tags: Mapping[str, str]) -> str:
-        """Put a page for people, as HTML, into the run `name` of the experiment `<name>.oncall`.
+    def log_page(
+        self,
+        name: str,
+        page: Path,
+        tags: Mapping[str, str],
+        *,
+        subject: str = "oncall",
+        command: str = "holdfast quarantine report",
+    ) -> str:
+        """Put a page for people, as HTML, into the run `name` of `<deployment>.<subject>`.
 
         There is one run a name: logged again, the page replaces the one before. Its run id.
         """
         with answers(self.uri):
-            experiment = self._experiment(f"{self.settings.deployment}.oncall")
+            experiment = self._experiment(f"{self.settings.deployment}.{subject}")
             found = self._client.search_runs(
                 [experiment], f"tags.`holdfast.page` = '{name}'", max_results=1
             )
@@ -263,7 +271,7 @@ class Tracker:
                     run_name=name,
                     tags={
                         "holdfast.page": name,
-                        "mlflow.source.name": "holdfast quarantine report",
+                        "mlflow.source.name": command,
                         "mlflow.user": "holdfast",
                     },
                 ).info.run_id

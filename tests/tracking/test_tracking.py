@@ -281,3 +281,22 @@ def test_a_page_has_one_run_a_name(tracker: Tracker, tmp_path: Path) -> None:
     assert run.data.tags["holdfast.state"] == "<p>second</p>"
     found = tracker._client.download_artifacts(run_id, "item-7.html", str(tmp_path))
     assert Path(found).read_text(encoding="utf-8") == "<p>second</p>"
+
+
+def test_a_page_goes_to_the_experiment_of_its_subject(tracker: Tracker, tmp_path: Path) -> None:
+    for name in ("customers.html", "customers.ko.html"):
+        page = tmp_path / name
+        page.write_text("<p>customers</p>", encoding="utf-8")
+        run_id = tracker.log_page(
+            "customers",
+            page,
+            {"as_of": "2011-12-09"},
+            subject="customers",
+            command="holdfast report",
+        )
+    experiment = tracker._client.get_experiment_by_name(f"{tracker.settings.deployment}.customers")
+    (run,) = tracker._client.search_runs([experiment.experiment_id])
+    assert run.info.run_id == run_id
+    assert run.data.tags["mlflow.source.name"] == "holdfast report"
+    files = {one.path for one in tracker._client.list_artifacts(run_id)}
+    assert files == {"customers.html", "customers.ko.html"}
