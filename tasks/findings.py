@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Kind = Literal["value", "segments", "reasons", "forecasts", "actions"]
 
@@ -336,7 +336,14 @@ class ActionLine(Finding):
 
 
 class ActionFindings(Night):
-    """What is proposed within the budget, who is held back, and who is left alone and why."""
+    """What is proposed within the budget, who is held back, and who is left alone and why.
+
+    `planned_cost_amount` (everybody takes the offer) and `expected_return_amount` are of both
+    lists, `customers` and `lines` of those who may leave, `winback_*` of those who are gone.
+    `left_alone` counts, by code, every scored customer who is not contacted, `winback_left_alone`
+    every lapsed one. `bound_return_amount` is the most that any list could bring within the budget
+    and the caps, so `gap_share` is what choosing greedily may have cost.
+    """
 
     kind: Literal["actions"] = "actions"
     budget_amount: Decimal
@@ -350,6 +357,12 @@ class ActionFindings(Night):
     winback_customers: int
     left_alone: dict[str, int]
     files: tuple[str, ...]
+    scored_customers: int = 0
+    lapsed_customers: int = 0
+    winback_budget_amount: Decimal = Decimal(0)
+    winback_left_alone: dict[str, int] = Field(default_factory=dict)
+    bound_return_amount: Decimal | None = None
+    gap_share: float | None = None
 
 
 FINDINGS: dict[Kind, type[Night]] = {
