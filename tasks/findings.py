@@ -301,6 +301,8 @@ class ForecastSeries(Finding):
 
     `history` is (period start, value), `forecast` (period start, mean, low, high); `errors` maps
     a method to its mean absolute scaled error by rolling origin. `segment_id` None is the total.
+    `coverage_share` is the part of `checked_values` past values that lay inside intervals made
+    without them, after those were `widened` by a factor.
     """
 
     measure: Literal["churn_rate", "active_customers", "revenue"]
@@ -311,6 +313,9 @@ class ForecastSeries(Finding):
     confidence: float
     errors: dict[str, float]
     contest: Contest
+    coverage_share: float = 0.0
+    widened: float = 1.0
+    checked_values: int = 0
 
 
 class ForecastFindings(Night):

@@ -159,15 +159,12 @@ class ForecastsSettings(Section):
     """How far ahead churn, active base and revenue are told, and from how much history."""
 
     monthly_from_months: int = Field(
-        24, ge=6, le=600, description="With so many complete months the period is a month."
+        36, ge=6, le=600, description="With so many complete months the period is a month."
     )
     ahead_weeks: int = Field(8, ge=1, le=52, description="How far ahead, in weeks.")
     ahead_months: int = Field(3, ge=1, le=24, description="How far ahead, in months.")
     minimum_periods: int = Field(
-        12,
-        ge=8,
-        le=500,
-        description="A series of fewer periods is not forecast, and a note says so.",
+        16, ge=12, le=500, description="Shorter series are not forecast, and a note says so."
     )
     maximum_periods: int = Field(
         156, ge=16, le=2000, description="Of a longer history, the newest periods are looked at."
@@ -176,8 +173,14 @@ class ForecastsSettings(Section):
         8, ge=2, le=60, description="Past moments from which each method must have told the future."
     )
     confidence: float = Field(0.90, gt=0.5, lt=1, description="Of every interval.")
+    minimum_coverage_share: float = Field(
+        0.90,
+        gt=0,
+        le=1,
+        description="Of a total, what must be in some segment for segments to be forecast.",
+    )
     maximum_segments: int = Field(
-        10, ge=0, le=100, description="The largest segments get forecasts of their own."
+        8, ge=0, le=100, description="The largest segments get forecasts of their own."
     )
 
 
@@ -186,6 +189,5 @@ def _check_known(
 ) -> None:
     for name in named:
         if name not in known:
-            raise ValueError(
-                f"`{where}`: '{name}' is not among {', '.join(sorted(known)) or 'none'}"
-            )
+            available = ", ".join(sorted(known)) or "none"
+            raise ValueError(f"`{where}`: '{name}' is not among {available}")
