@@ -346,8 +346,8 @@ class ActionFindings(Night):
     `planned_cost_amount` (everybody takes the offer) and `expected_return_amount` are of both
     lists, `customers` and `lines` of those who may leave, `winback_*` of those who are gone.
     `left_alone` counts, by code, every scored customer who is not contacted, `winback_left_alone`
-    every lapsed one. `bound_return_amount` is the most that any list could bring within the budget
-    and the caps, so `gap_share` is what choosing greedily may have cost.
+    every lapsed one. No list within the budget can bring more than `bound_return_amount`, where one
+    customer may be contacted in part and no action is ever full: of that, `gap_share` is missing.
     """
 
     kind: Literal["actions"] = "actions"

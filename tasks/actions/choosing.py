@@ -30,7 +30,9 @@ _SQL = Path(__file__).with_name("sql")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What one list came to; amounts without those held out. `bound_amount`: the best fractional.
+    """What one list came to; amounts without those held out.
+
+    `bound_amount` is what no list within the budget can exceed: the best fractional, without caps.
 
     `left_alone` counts the customers who are not contacted, by the first reason that holds.
     """
@@ -59,15 +61,18 @@ def choose_actions(connection: Connection, budget_amount: Decimal) -> Choice:
         values,
     )
     actions = int(connection.scalar("select count(*) from policy_offer"))
+    bound: Decimal | None = None
     for _ in range(actions + 1):
         _spend(connection, budget_amount)
+        if bound is None:
+            # Before caps bind, so that no list whatever brings more.
+            bound = Decimal(connection.scalar(connection.text(_SQL / "bound.sql"), values))
         full = [row["action"] for row in connection.rows(connection.text(_SQL / "over_cap.sql"))]
         if not full:
             break
         connection.run(_SQL / "keep_to_cap.sql", {"full_actions": full})
     else:
         raise InternalError("The caps of the actions could not be kept.", found=", ".join(full))
-    bound = connection.scalar(connection.text(_SQL / "bound.sql"), values)
     left = connection.rows(connection.text(_SQL / "left_alone.sql"), values)
     found = connection.one(
         "select count(*) filter (not held_out) as customers,"
@@ -77,7 +82,7 @@ def choose_actions(connection: Connection, budget_amount: Decimal) -> Choice:
     )
     return Choice(
         **found,
-        bound_amount=max(bound, found["gain_amount"]),
+        bound_amount=max(bound or Decimal(0), found["gain_amount"]),
         left_alone={row["reason"]: int(row["customers"]) for row in left},
     )
 

@@ -109,7 +109,9 @@ def fit_arima(values: np.ndarray, _season: int, form: Any = None) -> Method | No
     _, chosen, params = best
 
     def carry(values: np.ndarray, ahead: int) -> np.ndarray:
-        return np.asarray(_make_arima(values, chosen).filter(params).forecast(ahead), dtype=float)
+        return np.asarray(
+            _make_arima(values, chosen).filter(params, cov_type="none").forecast(ahead), dtype=float
+        )
 
     return Method("arima", chosen, carry)
 
