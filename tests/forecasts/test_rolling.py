@@ -77,7 +77,7 @@ def test_origins_look_the_whole_way_where_history_allows() -> None:
     assert rolling._choose_origins(12, 8, 8) == [10, 11]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.lists(
         st.one_of(

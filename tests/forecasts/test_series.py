@@ -116,7 +116,8 @@ def put_segments(lake: Lake, members: str) -> None:
         {"as_of": as_of},
     )
     lake.execute(
-        "insert into lake.ledger.findings values ('r', 'segments', $as_of, $as_of, 1, $as_of, '{}')",
+        "insert into lake.ledger.findings values"
+        " ('r', 'segments', $as_of, $as_of, 1, $as_of, '{}')",
         {"as_of": as_of},
     )
 
