@@ -90,7 +90,7 @@ def measure_made(count: int, periods: int = 52) -> None:
         started = time.process_time()
         for _ in track(range(count), "carrying on", str):
             values, truth, known = make(random, periods)
-            told = forecast(values, AHEAD, 52, origins=8, confidence=0.9)
+            told = forecast(values, AHEAD, 52, origins=20, confidence=0.9, minimum_gain_share=0.05)
             served += float(np.mean(np.abs(told.mean - truth)))
             rules += float(np.mean(np.abs(values[-1] - truth)))
             best += float(np.mean(np.abs(known - truth)))
@@ -121,6 +121,7 @@ def measure_set(name: str) -> None:
                 one.period.season,
                 origins=chosen.origins,
                 confidence=chosen.confidence,
+                minimum_gain_share=chosen.minimum_gain_share,
             )
             names = ("naive", "seasonal_naive", "exponential_smoothing", "arima")
             figures = [told.errors.get(method) for method in names]

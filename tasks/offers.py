@@ -170,7 +170,13 @@ class ForecastsSettings(Section):
         156, ge=16, le=2000, description="Of a longer history, the newest periods are looked at."
     )
     origins: int = Field(
-        8, ge=2, le=60, description="Past moments from which each method must have told the future."
+        20, ge=2, le=200, description="Past moments from which each method must have told the rest."
+    )
+    minimum_gain_share: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="By how much of a rule's error a model's must be smaller to be served.",
     )
     confidence: float = Field(0.90, gt=0.5, lt=1, description="Of every interval.")
     minimum_coverage_share: float = Field(

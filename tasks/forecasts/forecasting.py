@@ -128,6 +128,7 @@ def _forecast_one(series: Series, settings: Settings) -> ForecastSeries:
         series.period.season,
         origins=chosen.origins,
         confidence=chosen.confidence,
+        minimum_gain_share=chosen.minimum_gain_share,
     )
     least, most = _LIMITS[series.measure]
     ahead = (np.clip(line, least, most).tolist() for line in (told.mean, told.low, told.high))

@@ -13,7 +13,7 @@ from tasks.forecasts.rolling import Forecast, forecast
 
 
 def carry_on(values: np.ndarray, ahead: int = 4, season: int = 52, origins: int = 6) -> Forecast:
-    return forecast(values, ahead, season, origins=origins, confidence=0.9)
+    return forecast(values, ahead, season, origins=origins, confidence=0.9, minimum_gain_share=0.05)
 
 
 def test_errors_are_scaled_as_by_hand() -> None:
@@ -46,6 +46,13 @@ def test_a_year_that_repeats_is_told_by_the_rule() -> None:
     assert (found.contest.served, found.contest.served_kind) == ("seasonal_naive", "rule")
     assert found.mean == pytest.approx(values[:4])
     assert found.high - found.low == pytest.approx(np.zeros(4))
+
+
+def test_a_model_that_is_hardly_better_is_not_served() -> None:
+    errors = {"naive": 1.0, "exponential_smoothing": 0.96, "arima": 1.2}
+    kept = rolling._hold_contest(errors, 20, 0.05)
+    assert (kept.served, kept.rival, kept.served_kind) == ("naive", "exponential_smoothing", "rule")
+    assert rolling._hold_contest(errors, 20, 0.03).served == "exponential_smoothing"
 
 
 @pytest.mark.parametrize("level", [0.0, 7.5, -3.0, 1e12])
