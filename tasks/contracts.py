@@ -251,6 +251,37 @@ CUSTOMER_TABLES: dict[str, tuple[Column, ...]] = {
         Column("push", "DOUBLE", nullable=True),
         Column("agreement_share", "DOUBLE"),
     ),
+    # The action list and, in this order, the exported files (docs/action-list.md says what each
+    # column is). `listed_for` is 'retention' or 'winback'; who is `held_out` is not contacted.
+    "customer_actions": (
+        Column("customer_id", "VARCHAR", personal=True),
+        Column("listed_for", "VARCHAR"),
+        Column("rank", "BIGINT"),
+        Column("held_out", "BOOLEAN"),
+        Column("action", "VARCHAR"),
+        Column("action_name", "VARCHAR"),
+        Column("action_name_ko", "VARCHAR"),
+        Column("channel", "VARCHAR"),
+        Column("segment_id", "VARCHAR", nullable=True),
+        Column("segment_name", "VARCHAR", nullable=True),
+        Column("risk_band", "VARCHAR", nullable=True),
+        Column("value_band", "VARCHAR"),
+        Column("driver", "VARCHAR", nullable=True),
+        Column("probability", "DOUBLE"),
+        Column("silent_days", "INTEGER", nullable=True),
+        Column("value_amount", _AMOUNT),
+        Column("contact_cost_amount", _AMOUNT),
+        Column("offer_cost_amount", _AMOUNT),
+        Column("planned_cost_amount", _AMOUNT),
+        Column("expected_return_amount", _AMOUNT),
+        Column("currency", "VARCHAR"),
+        Column("as_of", "TIMESTAMPTZ"),
+        Column("known_by", "TIMESTAMPTZ"),
+        Column("run_id", "VARCHAR"),
+        Column("scoring_id", "VARCHAR", nullable=True),
+        Column("stale_days", "DOUBLE"),
+        Column("stale_sources", "VARCHAR", nullable=True),
+    ),
 }
 
 # The ledger: append-only, the latest row is the state. Kept here so that its schema has one home.

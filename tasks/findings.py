@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Kind = Literal["value", "segments", "reasons", "forecasts", "actions"]
 
@@ -301,6 +301,8 @@ class ForecastSeries(Finding):
 
     `history` is (period start, value), `forecast` (period start, mean, low, high); `errors` maps
     a method to its mean absolute scaled error by rolling origin. `segment_id` None is the total.
+    `coverage_share` is the part of `checked_values` past values that lay inside intervals made
+    without them, after those were `widened` by a factor.
     """
 
     measure: Literal["churn_rate", "active_customers", "revenue"]
@@ -311,6 +313,9 @@ class ForecastSeries(Finding):
     confidence: float
     errors: dict[str, float]
     contest: Contest
+    coverage_share: float = 0.0
+    widened: float = 1.0
+    checked_values: int = 0
 
 
 class ForecastFindings(Night):
@@ -336,7 +341,14 @@ class ActionLine(Finding):
 
 
 class ActionFindings(Night):
-    """What is proposed within the budget, who is held back, and who is left alone and why."""
+    """What is proposed within the budget, who is held back, and who is left alone and why.
+
+    `planned_cost_amount` (everybody takes the offer) and `expected_return_amount` are of both
+    lists, `customers` and `lines` of those who may leave, `winback_*` of those who are gone.
+    `left_alone` counts, by code, every scored customer who is not contacted, `winback_left_alone`
+    every lapsed one. No list within the budget can bring more than `bound_return_amount`, where one
+    customer may be contacted in part and no action is ever full: of that, `gap_share` is missing.
+    """
 
     kind: Literal["actions"] = "actions"
     budget_amount: Decimal
@@ -350,6 +362,12 @@ class ActionFindings(Night):
     winback_customers: int
     left_alone: dict[str, int]
     files: tuple[str, ...]
+    scored_customers: int = 0
+    lapsed_customers: int = 0
+    winback_budget_amount: Decimal = Decimal(0)
+    winback_left_alone: dict[str, int] = Field(default_factory=dict)
+    bound_return_amount: Decimal | None = None
+    gap_share: float | None = None
 
 
 FINDINGS: dict[Kind, type[Night]] = {

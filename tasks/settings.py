@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from tasks.channels import OncallSettings
 from tasks.contracts import POPULATION
 from tasks.errors import ConfigurationError, UsageError, suggest
+from tasks.offers import ActionsSettings, ForecastsSettings
 from tasks.populations import SimulationSettings
 from tasks.sections import (
     ChurnSettings,
@@ -68,6 +69,8 @@ class Settings(Section):
     simulation: SimulationSettings
     services: ServicesSettings
     oncall: OncallSettings
+    forecasts: ForecastsSettings
+    actions: ActionsSettings
 
     @model_validator(mode="after")
     def _knows_its_customers(self) -> Self:

@@ -25,6 +25,9 @@ os.environ.update(
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "MPLBACKEND": "Agg",
+        # As the command sets them: threads of small matrices only wait for one another.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
     }
 )
 for _name in ("HOLDFAST_DATABASE_URL", "HOLDFAST_HOME", "HOLDFAST_CRASH_AT"):

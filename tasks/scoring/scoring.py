@@ -12,15 +12,23 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import SCORES
 from tasks.crash import crash_point
 from tasks.errors import DataRejected, HoldfastError, suggest
+from tasks.exports import (
+    ExportFile,
+    arrow_schema,
+    export_directory,
+    find_exports,
+    insert_exports,
+    is_whole,
+    put_in_place,
+    write_files,
+)
 from tasks.handles import Champion, FeatureTable, Predictor, ScoreTable
-from tasks.scoring.exports import ExportFile, hash_file, put_in_place, write_files
 from tasks.standings import Staleness
 from tasks.warehouse import quote
 
@@ -63,9 +71,9 @@ def score(
     filled = _find_filled(lake, predictor, features, may_miss or {})
     stamp = _name_left_out(staleness or Staleness(), filled)
     table = _describe_run(champion, features, settings, stamp)
-    done = lake.rows(lake.text(_SQL / "exports.sql"), {"scoring_id": table.scoring_id})
+    done = find_exports(lake, table.scoring_id)
     if done:
-        return _find_exports(lake, table, done, settings)
+        return _restore_exports(lake, table, done, settings)
     lake.record_read("score", features.snapshot_id, as_of, known_by, champion.run_id)
     rank_customers(
         lake,
@@ -163,14 +171,6 @@ def describe_staleness(staleness: Staleness) -> str:
         whose = "its" if len(staleness.left_out) == 1 else "their"
         said.append(f"{', '.join(staleness.left_out)} left out, {whose} features unknown")
     return f"STALE: {'; '.join(said)}"
-
-
-def export_directory(settings: Settings, as_of: datetime) -> Path:
-    """Where the lists of a cut-off are: `exports/<deployment>/<date>`."""
-    moment = as_of.astimezone(UTC)
-    midnight = moment.hour == moment.minute == moment.second == 0
-    name = moment.strftime("%Y-%m-%d" if midnight else "%Y-%m-%dT%H%M%SZ")
-    return settings.home / "exports" / settings.deployment / name
 
 
 def _stage(
@@ -323,26 +323,11 @@ def _write(
 ) -> tuple[ExportFile, ExportFile]:
     return write_files(
         lake.batches(sql, {"scoring_id": table.scoring_id}, rows=settings.scoring.batch_rows),
-        export_schema(),
+        arrow_schema(SCORES),
         export_directory(settings, table.as_of),
         "scores",
         byte_order_mark=settings.scoring.csv_byte_order_mark,
     )
-
-
-def export_schema() -> pa.Schema:
-    """The stable schema of the exported files: the columns of the scores, in order."""
-    import pyarrow as pa
-
-    types = {
-        "VARCHAR": pa.string(),
-        "BIGINT": pa.int64(),
-        "INTEGER": pa.int32(),
-        "DOUBLE": pa.float64(),
-        "DECIMAL(18,4)": pa.decimal128(18, 4),
-        "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),
-    }
-    return pa.schema([(column.name, types[column.type]) for column in SCORES])
 
 
 def _publish(lake: Lake, table: ScoreTable, files: tuple[ExportFile, ExportFile]) -> None:
@@ -350,72 +335,55 @@ def _publish(lake: Lake, table: ScoreTable, files: tuple[ExportFile, ExportFile]
     listed = ", ".join(f"{quote(column.name)} {column.type}" for column in SCORES)
     known = {"scoring_id": table.scoring_id}
     with lake.writer_lock("publish scores"):
-        if lake.rows(lake.text(_SQL / "exports.sql"), known):
+        if find_exports(lake, table.scoring_id):
             return
         crash_point("scoring.before_publish")
         message = f"scores of {table.as_of:%Y-%m-%d} by version {table.model_version}"
         with lake.publish("holdfast", message, known):
             lake.execute(f"create table if not exists lake.main.scores ({listed})")
             lake.run(_SQL / "publish.sql")
-            for file in files:
-                _insert_export(lake, table, file)
+            insert_exports(lake, table.scoring_id, files)
     crash_point("scoring.published")
 
 
-def _insert_export(lake: Lake, table: ScoreTable, file: ExportFile) -> None:
-    lake.execute(
-        lake.text(_SQL / "insert_export.sql"),
-        {
-            "export_id": table.scoring_id,
-            "kind": f"scores.{file.kind}",
-            "path": str(file.path.relative_to(lake.settings.home)),
-            "sha256": file.sha256,
-            "rows": file.rows,
-            "exported_at": datetime.now(UTC),
-        },
-    )
-
-
-def _find_exports(
-    lake: Lake, table: ScoreTable, done: list[dict[str, Any]], settings: Settings
+def _restore_exports(
+    lake: Lake, table: ScoreTable, done: Mapping[str, Mapping[str, Any]], settings: Settings
 ) -> ScoreTable:
     """A run that is already published: its files, written again where they are not whole."""
-    recorded = {row["kind"]: row["sha256"] for row in done}
     directory = export_directory(settings, table.as_of)
-    whole = all(
-        (directory / kind).is_file() and hash_file(directory / kind) == sha256
-        for kind, sha256 in recorded.items()
-    )
-    if whole:
+    if is_whole(directory, done):
         files = tuple(
-            ExportFile(kind.removeprefix("scores."), directory / kind, directory / kind, sha256, 0)
-            for kind, sha256 in sorted(recorded.items())
+            ExportFile(
+                Path(name).suffix[1:],
+                directory / name,
+                directory / name,
+                row["sha256"],
+                row["rows"],
+            )
+            for name, row in done.items()
         )
-        return _with_files(table, files, rows=int(done[0]["rows"]))
+        return _with_files(table, files)
     listed = ", ".join(quote(column.name) for column in SCORES)
     sql = f"select {listed} from lake.main.scores where scoring_id = $scoring_id order by rank"
     again = _write(lake, table, sql, settings)
-    changed = [file for file in again if recorded.get(f"scores.{file.kind}") != file.sha256]
+    changed = [file for file in again if done[file.path.name]["sha256"] != file.sha256]
     if changed:
         # Another version of the writing library; the ledger must know the file that is there.
         with (
             lake.writer_lock("record an export"),
             lake.publish("holdfast", "scores exported again", {"scoring_id": table.scoring_id}),
         ):
-            for file in changed:
-                _insert_export(lake, table, file)
+            insert_exports(lake, table.scoring_id, changed)
     for file in again:
         put_in_place(file)
     return _with_files(table, again)
 
 
-def _with_files(
-    table: ScoreTable, files: tuple[ExportFile, ...], rows: int | None = None
-) -> ScoreTable:
+def _with_files(table: ScoreTable, files: tuple[ExportFile, ...]) -> ScoreTable:
     paths = {file.kind: file.path for file in files}
     return replace(
         table,
-        rows=files[0].rows if rows is None else rows,
+        rows=files[0].rows,
         csv_path=paths.get("csv"),
         parquet_path=paths.get("parquet"),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tasks.exports import read_head
 from tasks.handles import Champion, FeatureTable, Predictor, ScoreTable
 from tasks.orchestration import publish_markdown, step
-from tasks.scoring.exports import read_head
 from tasks.scoring.scoring import Check, describe_staleness, score
 from tasks.standings import Staleness
 from tasks.warehouse import Lake

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tasks.exports import write_files
 from tasks.handles import Batch
 from tasks.incidents.queue import list_incidents, read_history
-from tasks.scoring.exports import write_files
 from tests.faults.fault import Check
 from tests.faults.fault_deliveries import FORMULAS, MARKUP, spoil
 from tests.faults.fed_shop import LATE, FedShop, Outcome

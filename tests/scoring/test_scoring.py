@@ -18,9 +18,9 @@ import pytest
 from tasks.churn.profit import Economics
 from tasks.contracts import SCORES
 from tasks.errors import DataRejected, HoldfastError
+from tasks.exports import hash_file
 from tasks.handles import Champion, Predictor
 from tasks.registry.integrity import load_predictor
-from tasks.scoring.exports import hash_file
 from tasks.scoring.scoring import NO_REASON, describe_staleness, score
 from tasks.settings import PROJECT, Settings
 from tasks.standings import Staleness
@@ -324,7 +324,7 @@ def run_scorer(settings: Settings, tmp_path: Path, champion: Champion, crash_at:
 @pytest.mark.faults
 @pytest.mark.parametrize(
     "point",
-    ["scoring.before_publish", "scoring.published", "scoring.csv_renamed"],
+    ["scoring.before_publish", "scoring.published", "exports.scores.csv_renamed"],
 )
 def test_a_killed_scoring_is_mended_by_the_next(
     lake: Lake,

@@ -1,4 +1,4 @@
-"""Scores as files that a CRM, a spreadsheet or a program can read: CSV and Parquet.
+"""Lists as files that a CRM, a spreadsheet or a program can read: CSV and Parquet.
 
 A CSV opened in a spreadsheet is a program: a text that starts with = + - @ or a control character
 is taken for a formula. Such texts get an apostrophe in front; numbers are numbers and stay as they
@@ -10,19 +10,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from tasks.contracts import Column
 from tasks.crash import crash_point
 from tasks.errors import DiskFailure
+
+if TYPE_CHECKING:
+    from tasks.settings import Settings
+    from tasks.warehouse import Lake
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # OWASP ASVS 1.2.10, and the full-width forms that East Asian spreadsheets take for the same.
@@ -31,6 +37,15 @@ _TRIGGERS = "=+\\-@＝＋－＠"
 _AFTER_BREAK = f"([\\r\\n;\\t][ \\v\\f]*)([{_TRIGGERS}])"
 _AT_START = f"\\A([\\s\\v]*[{_TRIGGERS}]|[\\t\\r\\n\\x00])"
 _READ_BYTES = 1 << 20
+_ARROW_TYPES = {
+    "VARCHAR": pa.string(),
+    "BOOLEAN": pa.bool_(),
+    "BIGINT": pa.int64(),
+    "INTEGER": pa.int32(),
+    "DOUBLE": pa.float64(),
+    "DECIMAL(18,4)": pa.decimal128(18, 4),
+    "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +57,19 @@ class ExportFile:
     aside: Path
     sha256: str
     rows: int
+
+
+def export_directory(settings: Settings, as_of: datetime) -> Path:
+    """Where the lists of a cut-off are: `exports/<deployment>/<date>`."""
+    moment = as_of.astimezone(UTC)
+    midnight = moment.hour == moment.minute == moment.second == 0
+    name = moment.strftime("%Y-%m-%d" if midnight else "%Y-%m-%dT%H%M%SZ")
+    return settings.home / "exports" / settings.deployment / name
+
+
+def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
+    """The stable schema of files that hold these columns, in their order."""
+    return pa.schema([(column.name, _ARROW_TYPES[column.type]) for column in columns])
 
 
 def escape_formulas(column: Any) -> Any:
@@ -93,11 +121,11 @@ def write_files(
         for aside in asides.values():
             aside.unlink(missing_ok=True)
         raise DiskFailure(
-            "The scores could not be exported.",
+            f"The list '{stem}' could not be exported.",
             found=f"{directory}: {error.strerror or error}",
             next_step="free some room, then run the same command again",
         ) from error
-    crash_point("scoring.files_written")
+    crash_point("exports.files_written")
     made = [
         ExportFile(kind, paths[kind], asides[kind], hash_file(asides[kind]), rows)
         for kind in ("csv", "parquet")
@@ -113,7 +141,43 @@ def put_in_place(file: ExportFile) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    crash_point(f"scoring.{file.kind}_renamed")
+    crash_point(f"exports.{file.path.name}_renamed")
+
+
+def insert_exports(lake: Lake, export_id: str, files: Iterable[ExportFile]) -> None:
+    """Append files to the ledger, each by its name; call it inside the publishing transaction."""
+    for file in files:
+        lake.execute(
+            "insert into lake.ledger.exports (export_id, kind, path, sha256, rows, exported_at)"
+            " values ($export_id, $kind, $path, $sha256, $rows, $exported_at)",
+            {
+                "export_id": export_id,
+                "kind": file.path.name,
+                "path": str(file.path.relative_to(lake.settings.home)),
+                "sha256": file.sha256,
+                "rows": file.rows,
+                "exported_at": datetime.now(UTC),
+            },
+        )
+
+
+def find_exports(lake: Lake, export_id: str) -> dict[str, dict[str, Any]]:
+    """The files of a run as the ledger has them last, by name: kind, path, sha256, rows."""
+    rows = lake.rows(
+        "select kind, path, sha256, rows from lake.ledger.exports where export_id = $export_id"
+        " qualify row_number() over (partition by kind order by exported_at desc) = 1"
+        " order by kind",
+        {"export_id": export_id},
+    )
+    return {row["kind"]: row for row in rows}
+
+
+def is_whole(directory: Path, recorded: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether every file that the ledger names is there and is what it was."""
+    return all(
+        (directory / name).is_file() and hash_file(directory / name) == row["sha256"]
+        for name, row in recorded.items()
+    )
 
 
 def hash_file(path: Path) -> str:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import DiskFailure
-from tasks.scoring.exports import escape_formulas, hash_file, put_in_place, write_files
+from tasks.exports import escape_formulas, hash_file, put_in_place, write_files
 
 SCHEMA = pa.schema(
     [("customer_id", pa.string()), ("amount", pa.decimal128(18, 4)), ("share", pa.float64())]
@@ -132,7 +132,7 @@ def test_a_full_disk_is_a_disk_failure_and_leaves_nothing(
     def fail(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tasks.scoring.exports.os.fsync", fail)
+    monkeypatch.setattr("tasks.exports.os.fsync", fail)
     with pytest.raises(DiskFailure, match="No space left"):
         write_files([make_batch()], SCHEMA, tmp_path, "scores", byte_order_mark=False)
     assert list(tmp_path.iterdir()) == []

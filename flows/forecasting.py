@@ -1,0 +1,56 @@
+"""The command that forecasts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from flows.options import Json, chosen_deployment, open_settings, print_json
+
+if TYPE_CHECKING:
+    from tasks.findings import ForecastFindings
+
+
+def forecast(context: typer.Context, as_json: Json = False) -> None:
+    """Forecast churn rate, active base and revenue, in all and by segment, with intervals."""
+    open_settings(context)
+    from flows.forecast import forecast as flow
+    from tasks.orchestration import start_flow
+
+    found: ForecastFindings = start_flow(flow, chosen_deployment(context))
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        show_forecasts(found)
+
+
+def show_forecasts(found: ForecastFindings) -> None:
+    """Each series at its end and as far ahead as is told, and who tells it."""
+    from flows import showing
+
+    numbers = ("last", "ahead", "low", "high", "error", "rival's error")
+    named = ("series", "segment", "until", "served")
+    table = showing._table(*named, *numbers, right=numbers)
+    for one in found.series:
+        moment, *told = one.forecast[-1]
+        style = "{:.2%}" if one.measure == "churn_rate" else "{:,.0f}"
+        table.add_row(
+            one.measure.replace("_", " "),
+            showing._cell(one.segment_id or "all"),
+            f"{moment:%Y-%m-%d}",
+            one.contest.served.replace("_", " "),
+            *(style.format(value) for value in (one.history[-1][1], *told)),
+            f"{one.contest.served_figure:.3f}",
+            f"{one.contest.rival_figure:.3f}",
+        )
+    console = showing._console()
+    if found.series:
+        console.print(table)
+    console.print(
+        f"{len(found.series)} series forecast as of {found.as_of:%Y-%m-%d}, errors scaled so that"
+        " 1 is the naive method's within its own past",
+        markup=False,
+    )
+    for note in found.notes:
+        console.print(note.en, markup=False)

@@ -1,0 +1,308 @@
+"""The action list of a night: who is proposed what within the budget, and who is left alone.
+
+A customer's value is what they are expected to bring over its horizon, with the chance that they
+leave in it: what a contact brings is rather told too low than too high. The run is named by what
+goes into it (customers, policy, budget), so listing again finds itself done, and files that were
+changed since are written again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.actions.choosing import Choice, choose_actions
+from tasks.actions.policy import ListName, load_bands, load_policy
+from tasks.actions.publishing import publish_lists, restore_files
+from tasks.archive import find_findings
+from tasks.contracts import CUSTOMER_TABLES
+from tasks.errors import DataRejected
+from tasks.exports import export_directory
+from tasks.findings import ActionFindings, ActionLine, Words
+from tasks.visibility import at_version, supersessions, visible
+from tasks.warehouse import quote
+
+if TYPE_CHECKING:
+    from tasks.handles import Snapshot
+    from tasks.settings import Settings
+    from tasks.warehouse import Lake
+
+_SQL = Path(__file__).with_name("sql")
+_CENT = Decimal("0.0001")
+
+
+def list_actions(
+    lake: Lake,
+    as_of: datetime,
+    known_by: datetime,
+    settings: Settings,
+    *,
+    budget_amount: Decimal | None = None,
+) -> tuple[ActionFindings, bool]:
+    """The lists of a cut-off, published and exported; whether they are new.
+
+    `budget_amount` is what both lists may cost if everybody takes the offer, by default
+    `economics.budget_amount`. Raises DataRejected (65) where nobody has been scored as of then.
+    """
+    budget = settings.economics.budget_amount if budget_amount is None else budget_amount
+    snapshot = lake.snapshot()
+    values = _bind(lake, as_of, known_by, settings)
+    load_bands(lake, settings.actions)
+    _stage_touched(lake, snapshot, values)
+    lists: tuple[ListName, ...] = ("retention", "winback")
+    stamps = [_stage(lake, name, snapshot, values, settings) for name in lists]
+    run_id = _name_run(stamps, as_of, known_by, budget, settings)
+    done = find_findings(lake, ActionFindings, finding_id=run_id)
+    if done is not None:
+        restore_files(lake, run_id, as_of, settings)
+        return done, False
+    lake.record_read("actions", snapshot, as_of, known_by)
+    columns = ", ".join(
+        f"{quote(column.name)} {column.type}" for column in CUSTOMER_TABLES["customer_actions"]
+    )
+    lake.execute(f"create or replace temporary table action_row ({columns})")
+    share = Decimal(str(settings.actions.winback.budget_share if _has_winback(settings) else 0))
+    winback_budget = (budget * share).quantize(_CENT)
+    # What cannot be spent on those who are gone goes to those who are still there.
+    back = _choose(lake, "winback", winback_budget, values, settings)
+    kept = _choose(lake, "retention", budget - back.cost_amount, values, settings)
+    choices: dict[ListName, Choice] = {"retention": kept, "winback": back}
+    lake.execute("update action_row set run_id = $run_id", {"run_id": run_id})
+    found = _describe(lake, choices, stamps, budget, winback_budget, snapshot, values, settings)
+    publish_lists(lake, run_id, found, settings)
+    return found, True
+
+
+def _bind(lake: Lake, as_of: datetime, known_by: datetime, settings: Settings) -> dict[str, Any]:
+    """Every value that the SQL of this family is given."""
+    actions = settings.actions
+    return {
+        "as_of": as_of,
+        "known_by": known_by,
+        "past_as_of": as_of - timedelta(days=settings.features.horizon_days),
+        "scoring_id": _find_scoring(lake, as_of, settings),
+        **lake.one(lake.text(_SQL / "runs.sql"), {"as_of": as_of}),
+        "currency": settings.economics.currency,
+        "margin_share": settings.economics.margin_share,
+        "window_days": actions.contact_window_days,
+        "maximum_contacts": actions.maximum_contacts,
+        "hold_out_salt": actions.hold_out_salt,
+        "hold_out_share": actions.hold_out_share,
+        "activity_window_days": settings.features.activity_window_days,
+        "longest_lapse_days": actions.winback.longest_lapse_days,
+        "kept_value_share": actions.winback.kept_value_share,
+        "return_share": actions.winback.return_share,
+        "minimum_customers": actions.winback.minimum_customers,
+    }
+
+
+def _find_scoring(lake: Lake, as_of: datetime, settings: Settings) -> str:
+    """The newest scoring of a cut-off."""
+    rows = (
+        lake.rows(
+            "select score.scoring_id from"
+            " (select distinct scoring_id from lake.main.scores where as_of = $as_of) score"
+            " inner join lake.ledger.exports export on export.export_id = score.scoring_id"
+            " where export.kind = 'scores.parquet' order by export.exported_at desc limit 1",
+            {"as_of": as_of},
+        )
+        if "scores" in lake.tables()
+        else []
+    )
+    if not rows:
+        raise DataRejected(
+            f"Nobody of '{lake.deployment}' has been scored as of {as_of:%Y-%m-%d}.",
+            next_step=f"holdfast -d {settings.called} score, then act again",
+        )
+    return str(rows[0]["scoring_id"])
+
+
+def _stage_touched(lake: Lake, snapshot: Snapshot, values: dict[str, Any]) -> None:
+    superseded = supersessions(lake, snapshot, "contacts")
+    lake.run(
+        _SQL / "touched.sql",
+        values,
+        names={
+            "contacts": visible("contacts", snapshot, superseded),
+            "every_contact": at_version("contacts", snapshot),
+        },
+    )
+
+
+def _has_winback(settings: Settings) -> bool:
+    return settings.actions.winback.enabled and settings.features.outcome == "lapse"
+
+
+def _stage(
+    lake: Lake,
+    name: ListName,
+    snapshot: Snapshot,
+    values: dict[str, Any],
+    settings: Settings,
+) -> dict[str, Any]:
+    """Make `<name>_person`; its fingerprint."""
+    names = {"staged": f"{name}_person", "banded": lake.text(_SQL / "banded.sql")}
+    if name == "retention":
+        lake.run(_SQL / "person.sql", values, names=names)
+    else:
+        orders = visible(
+            "orders",
+            snapshot,
+            supersessions(lake, snapshot, "orders"),
+            columns=("customer_id", "ordered_at", "net_amount", "is_return"),
+        )
+        # Where leaving is no silence, nobody is silent: the same table, empty.
+        names["orders"] = orders if _has_winback(settings) else f"(from {orders} where false)"
+        lake.run(_SQL / "lapsed.sql", values, names=names)
+    lake.execute(f"create or replace temporary view person as from {name}_person")
+    return lake.one(lake.text(_SQL / "fingerprint.sql"))
+
+
+def _name_run(
+    stamps: list[dict[str, Any]],
+    as_of: datetime,
+    known_by: datetime,
+    budget: Decimal,
+    settings: Settings,
+) -> str:
+    """The run's id: sha256, shortened, over everything that its rows depend on."""
+    parts = {
+        "deployment": settings.deployment,
+        "as_of": as_of.isoformat(),
+        "known_by": known_by.isoformat(),
+        "customers": [[str(figure) for figure in stamp.values()] for stamp in stamps],
+        "budget": f"{budget:.4f}",
+        "currency": settings.economics.currency,
+        "policy": settings.actions.model_dump(mode="json"),
+        "mark": settings.scoring.csv_byte_order_mark,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _choose(
+    lake: Lake, name: ListName, money: Decimal, values: dict[str, Any], settings: Settings
+) -> Choice:
+    """Choose for one list and add its customers to `action_row`."""
+    load_policy(lake, settings.actions, name)
+    lake.execute(f"create or replace temporary view person as from {name}_person")
+    choice = choose_actions(lake, money)
+    lake.run(_SQL / "action_row.sql", {**values, "listed_for": name})
+    return choice
+
+
+def _describe(
+    lake: Lake,
+    choices: dict[ListName, Choice],
+    stamps: list[dict[str, Any]],
+    budget: Decimal,
+    winback_budget: Decimal,
+    snapshot: Snapshot,
+    values: dict[str, Any],
+    settings: Settings,
+) -> ActionFindings:
+    kept, back = choices["retention"], choices["winback"]
+    gain, bound = kept.gain_amount + back.gain_amount, kept.bound_amount + back.bound_amount
+    directory = export_directory(settings, values["as_of"]).relative_to(settings.home)
+    stems = ("actions", "winback", "held_out")
+    return ActionFindings(
+        deployment=settings.deployment,
+        as_of=values["as_of"],
+        known_by=values["known_by"],
+        snapshot_id=snapshot.snapshot_id,
+        currency=settings.economics.currency,
+        notes=tuple(_notes(lake, choices, values, settings)),
+        budget_amount=budget,
+        planned_cost_amount=kept.cost_amount + back.cost_amount,
+        expected_return_amount=gain,
+        customers=kept.customers,
+        held_out_customers=kept.held_out + back.held_out,
+        hold_out_share=settings.actions.hold_out_share,
+        lines=_lines(lake, "retention"),
+        winback_lines=_lines(lake, "winback"),
+        winback_customers=back.customers,
+        left_alone=kept.left_alone,
+        files=tuple(str(directory / f"{stem}.{kind}") for stem in stems for kind in _KINDS),
+        scored_customers=int(stamps[0]["customers"]),
+        lapsed_customers=int(stamps[1]["customers"]),
+        winback_budget_amount=winback_budget,
+        winback_left_alone=back.left_alone,
+        bound_return_amount=bound,
+        gap_share=float(1 - gain / bound) if bound > 0 else None,
+    )
+
+
+_KINDS = ("csv", "parquet")
+
+
+def _lines(lake: Lake, name: ListName) -> tuple[ActionLine, ...]:
+    sql = lake.text(_SQL / "lines.sql", names={"rows": "action_row"})
+    return tuple(
+        ActionLine(
+            action=row["action"],
+            words=Words(en=row["action_name"], ko=row["action_name_ko"]),
+            channel=row["channel"],
+            segment_id=row["segment_id"],
+            customers=int(row["customers"]),
+            cost_amount=row["cost_amount"],
+            expected_return_amount=row["expected_return_amount"],
+        )
+        for row in lake.rows(sql, {"listed_for": name})
+    )
+
+
+def _notes(
+    lake: Lake,
+    choices: dict[ListName, Choice],
+    values: dict[str, Any],
+    settings: Settings,
+) -> list[Words]:
+    """What the reader must know of these lists: what was missing, and what stands in its place."""
+    notes = []
+    if values["values_id"] is None:
+        notes.append(
+            Words(
+                en="No lifetime value as of then: worth is last year's spending times the margin.",
+                ko="고객 생애 가치가 없어, 지난 1년 구매액에 마진율을 곱한 값을 씁니다.",
+            )
+        )
+    if values["segments_id"] is None:
+        notes.append(
+            Words(
+                en="No segments as of then: rules that ask for one fit nobody.",
+                ko="세그먼트가 없어, 세그먼트를 묻는 규칙은 아무에게도 적용되지 않습니다.",
+            )
+        )
+    if values["reasons_id"] is None:
+        notes.append(
+            Words(
+                en="No stable reasons as of then: rules that ask for one fit nobody.",
+                ko="안정적인 이탈 이유가 없어, 이유를 묻는 규칙은 아무에게도 적용되지 않습니다.",
+            )
+        )
+    if not lake.scalar("select exists (from lake.main.contacts)"):
+        notes.append(
+            Words(
+                en="No contacts are delivered: opt-outs are not known here, and only what was"
+                " listed earlier counts as a contact.",
+                ko="연락 이력이 없어 수신 거부를 알 수 없으며, 이전 목록만 연락으로 셉니다.",
+            )
+        )
+    if settings.actions.winback.enabled and settings.features.outcome != "lapse":
+        notes.append(
+            Words(
+                en="No win-back list: it is made where leaving means not to order any more.",
+                ko="재방문 유도 목록은 주문 중단을 이탈로 볼 때만 만듭니다.",
+            )
+        )
+    if not choices["retention"].customers:
+        notes.append(
+            Words(
+                en="No contact is expected to bring more than it costs: the list is empty.",
+                ko="비용보다 큰 기대 수익이 있는 고객이 없어 목록이 비어 있습니다.",
+            )
+        )
+    return notes

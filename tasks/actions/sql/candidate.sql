@@ -1,0 +1,28 @@
+-- Grain: one row a customer and an action that is expected to bring more than it costs.
+-- Verbraken et al. 2013, equation 5, as the scores are ranked: of those who would leave, the share
+-- that accepts brings the value less the offer; whoever would stay takes the offer too; every
+-- contact costs. `cost` is the worst case: everybody takes the offer.
+create or replace temporary table candidate as
+with priced as (
+    select
+        person.person_number,
+        person.tie,
+        person.held_out,
+        offer.action,
+        (offer.contact_cost_amount + offer.offer_cost_amount)::decimal(18, 4) as cost,
+        (
+            person.probability * (
+                offer.accept_share * (person.value_amount - offer.offer_cost_amount)::double
+                - offer.contact_cost_amount::double
+            )
+            + (1 - person.probability)
+                * (-offer.offer_cost_amount::double - offer.contact_cost_amount::double)
+        )::decimal(18, 4) as gain
+    from fitting
+    inner join person using (person_number)
+    inner join policy_offer as offer using (action)
+    where fitting.person_number not in (
+        select person_number from fitting where action = $leave_alone
+    )
+)
+select * from priced where gain > 0

@@ -1,0 +1,14 @@
+-- Grain: one row an action and segment of a list: how many are contacted, at what cost.
+select
+    action,
+    any_value(action_name) as action_name,
+    any_value(action_name_ko) as action_name_ko,
+    any_value(channel) as channel,
+    segment_id,
+    count(*) as customers,
+    sum(planned_cost_amount)::decimal(18, 4) as cost_amount,
+    sum(expected_return_amount)::decimal(18, 4) as expected_return_amount
+from {rows}
+where listed_for = $listed_for and not held_out
+group by action, segment_id
+order by expected_return_amount desc, action, segment_id

@@ -1,0 +1,90 @@
+"""The step of the action list, as a flow calls it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from decimal import Decimal
+
+from tasks.actions.listing import list_actions
+from tasks.errors import ServiceDown
+from tasks.findings import ActionFindings
+from tasks.orchestration import publish_markdown, step
+from tasks.studies import StudyRecord
+from tasks.tracking.tracker import open_tracker
+from tasks.warehouse import Lake
+
+_LOG = logging.getLogger(__name__)
+
+
+def _propose_actions(
+    lake: Lake, as_of: datetime, known_by: datetime, budget_amount: Decimal | None = None
+) -> ActionFindings:
+    """Choose, publish and export; MLflow is told last, and a night goes on without it."""
+    found, is_new = list_actions(lake, as_of, known_by, lake.settings, budget_amount=budget_amount)
+    publish_markdown(
+        f"actions {lake.deployment}", describe_lists(found), "Whom to contact, and why"
+    )
+    if is_new:
+        _log_lists(lake, found)
+    return found
+
+
+def describe_lists(found: ActionFindings) -> str:
+    """The lists in Markdown: counts and amounts, nobody's name."""
+    lines = [
+        f"{found.customers:,} to be kept and {found.winback_customers:,} to be won back, as of"
+        f" {found.as_of:%Y-%m-%d}; {found.held_out_customers:,} more are held out.",
+        "",
+        f"Planned {found.planned_cost_amount:,.2f} of {found.budget_amount:,.2f}"
+        f" {found.currency}, expected to bring {found.expected_return_amount:,.2f}.",
+        "",
+        "| list | action | segment | customers | cost | expected |",
+        "|---|---|---|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {name} | {line.words.en} | {line.segment_id or ''} | {line.customers:,}"
+        f" | {line.cost_amount:,.2f} | {line.expected_return_amount:,.2f} |"
+        for name, listed in (("keep", found.lines), ("win back", found.winback_lines))
+        for line in listed
+    ]
+    left = ", ".join(f"{code} {count:,}" for code, count in found.left_alone.items())
+    lines += ["", f"Left alone: {left or 'nobody'}.", ""]
+    lines += [f"- {note.en}" for note in found.notes]
+    lines += [f"- `{path}`" for path in found.files]
+    return "\n".join(lines)
+
+
+def _log_lists(lake: Lake, found: ActionFindings) -> None:
+    settings = lake.settings
+    record = StudyRecord(
+        subject="actions",
+        run_name=f"{found.as_of:%Y-%m-%d} action list",
+        command="holdfast act",
+        tags={"as_of": found.as_of.isoformat(), "snapshot_id": str(found.snapshot_id)},
+        params={
+            "budget_amount": str(found.budget_amount),
+            "hold_out_share": found.hold_out_share,
+            "offers": ", ".join(settings.actions.offers),
+            "rules": len(settings.actions.rules),
+        },
+        metrics={
+            "customers": found.customers,
+            "held_out_customers": found.held_out_customers,
+            "winback_customers": found.winback_customers,
+            "planned_cost_amount": float(found.planned_cost_amount),
+            "expected_return_amount": float(found.expected_return_amount),
+            "gap_share": found.gap_share or 0.0,
+        },
+        dataset_name=f"{lake.deployment}.customer_actions",
+        dataset_fingerprint=str(found.snapshot_id),
+        dataset_rows=found.customers + found.winback_customers + found.held_out_customers,
+    )
+    try:
+        with open_tracker(settings) as tracker:
+            tracker.finish_run(tracker.log_study(record))
+    except ServiceDown as error:
+        _LOG.warning("MLflow was not told of the action list: %s", error)
+
+
+propose_actions = step(_propose_actions, name="list actions", retries=1)
