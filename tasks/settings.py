@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from tasks.channels import OncallSettings
 from tasks.contracts import POPULATION
+from tasks.drivers import ReasonsSettings
 from tasks.errors import ConfigurationError, UsageError, suggest
 from tasks.populations import SimulationSettings
 from tasks.sections import (
@@ -68,6 +69,7 @@ class Settings(Section):
     simulation: SimulationSettings
     services: ServicesSettings
     oncall: OncallSettings
+    reasons: ReasonsSettings
 
     @model_validator(mode="after")
     def _knows_its_customers(self) -> Self:
