@@ -101,8 +101,8 @@ class ReasonsSettings(Section):
         gt=0,
         lt=1,
         description=(
-            "For the lead time: a customer is flagged above the probability that this share of"
-            " the earlier customers exceeded."
+            "For the lead time: at each past cut-off the riskiest share of who was still there is"
+            " flagged."
         ),
     )
     tenure_feature: str | None = Field(

@@ -17,6 +17,7 @@ from tasks.reasons.membership import EVERYBODY
 from tasks.reasons.reading import (
     LabelledRows,
     as_table,
+    find_constant,
     find_scoring,
     find_segmentation,
     read_labelled,
@@ -124,7 +125,13 @@ def name_drivers(lake: Lake, asked: Asked, names: tuple[str, ...]) -> Grouping:
     settings = lake.settings
     given = settings.features.outcome == "given"
     named = {name: one for name, one in asked.born.items() if given and one != "profile"}
-    return group_features(names, settings.reasons.drivers, named=named, born=asked.born)
+    return group_features(
+        names,
+        settings.reasons.drivers,
+        named=named,
+        born=asked.born,
+        left_out=find_constant(lake, asked.newest, names),
+    )
 
 
 def read_past(lake: Lake, asked: Asked) -> LabelledRows:

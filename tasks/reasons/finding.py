@@ -90,6 +90,11 @@ def find_reasons(
         said.append(notes.NO_SEGMENTS)
     if rows.share < 1:
         said.append(notes.sampled(rows.share))
+    if models.grouping.left_out:
+        said.append(notes.ALIKE)
+    unmoved = explained.customers - int(explained.leads.sum())
+    if unmoved:
+        said.append(notes.unmoved(unmoved))
     ablation = _ablate(lake, models, explained)
     followed = follow_customers(lake, asked, rows, models, explained)
     said.extend(followed.notes)

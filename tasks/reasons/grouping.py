@@ -21,18 +21,22 @@ REST = "profile"
 class Grouping:
     """Drivers that have at least one feature, in the order of the settings.
 
-    `driver_of` holds a driver's place for each feature, shape (features,).
+    `driver_of` holds a driver's place for each feature, shape (features,). What `left_out` names is
+    the same for everybody tonight (the day of the year): it moves all alike and is no reason of
+    one customer's, so it is not added up.
     """
 
     feature_names: tuple[str, ...]
     drivers: tuple[str, ...]
     words: Mapping[str, Words]
     driver_of: NDArray[np.int64]
+    left_out: tuple[str, ...] = ()
 
     def add_up(self, by_feature: Floats) -> Floats:
         """Contributions by feature (rows, features) added up by driver: (rows, drivers)."""
         member = np.zeros((len(self.feature_names), len(self.drivers)))
         member[np.arange(len(self.feature_names)), self.driver_of] = 1.0
+        member[[self.feature_names.index(name) for name in self.left_out]] = 0.0
         grouped: Floats = by_feature @ member
         return grouped
 
@@ -74,6 +78,7 @@ def group_features(
     *,
     named: Mapping[str, str],
     born: Mapping[str, str],
+    left_out: Sequence[str] = (),
 ) -> Grouping:
     """Put every feature to its driver."""
     found = [find_driver(feature, drivers, named, born) for feature in feature_names]
@@ -83,4 +88,5 @@ def group_features(
         drivers=used,
         words={name: Words(en=drivers[name].words.en, ko=drivers[name].words.ko) for name in used},
         driver_of=np.array([used.index(name) for name in found], dtype=np.int64),
+        left_out=tuple(left_out),
     )

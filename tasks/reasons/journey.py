@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tasks.findings import JourneyStep, Words
 from tasks.handles import FeatureTable
-from tasks.reasons.reading import SQL
+from tasks.reasons.reading import SQL, present_condition
 from tasks.warehouse import Lake, quote
 
 
@@ -107,30 +108,49 @@ STEPS: tuple[Step, ...] = (
 def measure_journey(lake: Lake, table: FeatureTable) -> tuple[JourneyStep, ...]:
     """The steps that can be seen in a labelled table, the most telling first.
 
-    A leaver counts once, at the last cut-off before they were first seen to go; who stayed counts
-    at every cut-off after which they did. A step that nobody who stayed took has no lift and is
-    left out, as is one that nobody took.
+    Of those who were still there at a cut-off, leavers are who went within the horizon. Stayers are
+    weighted to the leavers' cut-offs, so that a season does not look like a step. A step that
+    no stayer or nobody took has no lift and is left out.
     """
     steps = [step for step in STEPS if set(step.features) <= set(table.feature_names)]
     if not steps:
         return ()
     counted = ", ".join(
-        f"count(*) filter (churned and coalesce({step.condition}, false)) as leavers_{n},"
-        f" count(*) filter (not churned and coalesce({step.condition}, false)) as stayers_{n}"
+        f"count(*) filter ({group} and {known}) as {group.replace(' ', '_')}_known_{n},"
+        f" count(*) filter ({group} and {known} and {step.condition})"
+        f" as {group.replace(' ', '_')}_{n}"
         for n, step in enumerate(steps)
+        for group in ("churned", "not churned")
+        for known in (f"{quote(step.features[0])} is not null",)
     )
-    names = {"table": f"lake.main.{quote(table.table)}", "counted": counted}
-    row = lake.one(lake.text(SQL / "journey.sql", names=names))
-    leavers, stayers = int(row["leavers"]), int(row["stayers"])
-    if not leavers or not stayers:
-        return ()
+    rows = lake.rows(
+        lake.text(
+            SQL / "journey.sql",
+            names={
+                "table": f"lake.main.{quote(table.table)}",
+                "present": present_condition(lake, table),
+                "counted": counted,
+            },
+        )
+    )
     found = []
     for n, step in enumerate(steps):
-        left, stayed = int(row[f"leavers_{n}"]) / leavers, int(row[f"stayers_{n}"]) / stayers
+        cutoffs = [
+            row for row in rows if row[f"churned_known_{n}"] and row[f"not_churned_known_{n}"]
+        ]
+        leavers = sum(int(row[f"churned_known_{n}"]) for row in cutoffs)
+        left = sum(int(row[f"churned_{n}"]) for row in cutoffs) / max(1, leavers)
+        stayed = sum(
+            int(row[f"churned_known_{n}"])
+            / leavers
+            * int(row[f"not_churned_{n}"])
+            / int(row[f"not_churned_known_{n}"])
+            for row in cutoffs
+        )
         if left and stayed:
             found.append(
                 JourneyStep(
                     words=step.words, leavers_share=left, stayers_share=stayed, lift=left / stayed
                 )
             )
-    return tuple(sorted(found, key=lambda one: (-abs(one.lift - 1), one.words.en)))
+    return tuple(sorted(found, key=lambda one: (-abs(math.log(one.lift)), one.words.en)))

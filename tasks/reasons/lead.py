@@ -50,20 +50,28 @@ def measure_lead(
 ) -> LeadTime | None:
     """Days from the first flag that stayed up until the lapse; None where nobody lapsed.
 
-    `stay` follows who was there at the first watched cut-off. A customer is flagged above the
-    probability that `flag_share` of the teaching rows exceeded.
+    `stay` follows who was there at the first watched cut-off. At each watched cut-off the riskiest
+    `flag_share` of who is still there are flagged: what a list of that length would have held.
     """
     teaching = np.isin(rows.cutoff_days, watch.teaching_days) & rows.matured
     booster = fit(rows, teaching, recipe, seed=seed, resample=False)
-    limit = float(np.quantile(booster.predict(rows.features[teaching]), 1 - flag_share))
-    watched = np.flatnonzero(np.isin(rows.cutoff_days, watch.watched_days))
-    flagged = np.asarray(booster.predict(rows.features[watched])) > limit
+    watched = np.flatnonzero(np.isin(rows.cutoff_days, watch.watched_days) & rows.present)
+    if not len(watched):
+        return None
+    scores = np.asarray(booster.predict(rows.features[watched]), dtype=np.float64)
+    flagged = np.zeros(len(watched), dtype=bool)
+    limits = []
+    for day in watch.watched_days:
+        there = rows.cutoff_days[watched] == day
+        if there.any():
+            limits.append(float(np.quantile(scores[there], 1 - flag_share)))
+            flagged |= there & (scores > limits[-1])
     leads, lapsed, stayers = find_leads(rows, watched, flagged, stay)
     if not lapsed:
         return None
     quantiles = np.quantile(leads, QUANTILES).tolist() if len(leads) else []
     return LeadTime(
-        flag_probability=limit,
+        flag_probability=float(np.median(limits)),
         lapsed_customers=lapsed,
         flagged_customers=len(leads),
         quantile_days={

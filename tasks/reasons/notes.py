@@ -26,6 +26,16 @@ NO_SEGMENTS = Words(
     en="The customers of this cut-off are in no segments yet: all are taken as one, 'all'.",
     ko="이 시점의 세그먼트가 아직 없어 전체를 하나('all')로 보았습니다.",
 )
+ALIKE = Words(
+    en=(
+        "What is the same for everybody tonight, as the day of the year, moves all scores alike and"
+        " is no reason of one customer's."
+    ),
+    ko=(
+        "오늘 모든 고객에게 같은 값(예: 날짜)은 전체 점수를 함께 움직이므로"
+        " 개별 이유에서 제외합니다."
+    ),
+)
 NOTHING_HOLDS = Words(
     en="No customer's reason held when the model was fitted again.",
     ko="모델을 다시 학습했을 때 유지된 이유가 없습니다.",
@@ -72,6 +82,14 @@ def sampled(share: float) -> Words:
     )
 
 
+def unmoved(customers: int) -> Words:
+    """Who has no reason since nothing pushes towards leaving."""
+    return Words(
+        en=f"Of those without a stable reason, nothing pushes {customers:,} towards leaving.",
+        ko=f"안정적 이유가 없는 고객 중 {customers:,}명은 이탈 쪽으로 미는 요인이 없습니다.",
+    )
+
+
 def followed_since(day: str, days: int) -> Words:
     """From when the survival view starts."""
     return Words(
@@ -100,12 +118,13 @@ def warned_by(day: str, share: float, limit: float) -> Words:
     """From which model the lead time is."""
     return Words(
         en=(
-            f"Lead time: cut-offs from {day} on, flagged above {limit:.2f} (the riskiest"
-            f" {share:.0%} before) by one model fitted on outcomes known by then; a flag counts"
-            " only if it stayed up until the lapse."
+            f"Lead time: at each cut-off from {day} on, the riskiest {share:.0%} of who was still"
+            f" there are flagged (above {limit:.2f} in the middle one) by one model fitted on"
+            " outcomes known by the first; a flag counts only if it stayed up until the lapse."
         ),
         ko=(
-            f"사전 경고 기간: {day} 이후 시점을, 그때까지 알려진 결과로 학습한 모델이 {limit:.2f}"
-            f"(그 이전 상위 {share:.0%}) 초과로 표시한 경우이며, 이탈까지 유지된 경고만 셉니다."
+            f"사전 경고 기간: {day} 이후 각 시점에서, 그때까지 알려진 결과로 학습한 한 모델이"
+            f" 위험 상위 {share:.0%}(중간 시점 기준 {limit:.2f} 초과)로 표시한 고객이며,"
+            " 이탈까지 유지된 경고만 셉니다."
         ),
     )

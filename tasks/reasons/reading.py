@@ -30,7 +30,9 @@ class LabelledRows:
 
     Shapes: `features` (n, p), NaN where missing; `customers` numbers from 0 in the order of ids,
     `cutoff_days` days since 1970, `churned` 1, 0, or -1 for not known: (n,). Sorted by cut-off and
-    customer. `customer_ids` (customers,). `share` of all customers is here.
+    customer. `customer_ids` (customers,). `share` of all customers is here. `present` (n,) is
+    False for who had paused for longer than the horizon at the cut-off: gone already, as far as
+    can be seen, though still counted as active.
     """
 
     features: Floats
@@ -38,6 +40,7 @@ class LabelledRows:
     customer_ids: NDArray[np.object_]
     cutoff_days: NDArray[np.int64]
     churned: NDArray[np.int8]
+    present: NDArray[np.bool_]
     feature_names: tuple[str, ...]
     share: float
 
@@ -57,7 +60,8 @@ def read_labelled(
     listed = _list_features(names, table.feature_names)
     rows = lake.arrow(
         f"select customer_id, (epoch_us(as_of) // 86400000000)::bigint as cutoff_day,"
-        f" coalesce(churned::tinyint, -1)::tinyint as outcome{listed}"
+        f" coalesce(churned::tinyint, -1)::tinyint as outcome,"
+        f" {present_condition(lake, table)} as is_present{listed}"
         f" from lake.main.{quote(table.table)} customer where {drawn_customers(share, seed)}"
         " order by as_of, customer_id"
     )
@@ -75,6 +79,7 @@ def read_labelled(
         customer_ids=customer_ids,
         cutoff_days=rows["cutoff_day"].to_numpy().astype(np.int64),
         churned=rows["outcome"].to_numpy().astype(np.int8),
+        present=np.asarray(rows["is_present"].to_pylist(), dtype=np.bool_),
         feature_names=tuple(names),
         share=share,
     )
@@ -137,6 +142,34 @@ def as_table(matrix: Floats, names: Sequence[str]) -> pa.Table:
             for place, name in enumerate(names)
         }
     )
+
+
+def present_condition(lake: Lake, table: FeatureTable) -> str:
+    """SQL that is true for who had ordered within the horizon before the cut-off.
+
+    Where leaving is not a lapse, whoever is in the table is there.
+    """
+    features = lake.settings.features
+    if features.outcome != "lapse" or "recency_days" not in table.feature_names:
+        return "true"
+    return f"coalesce(recency_days <= {int(features.horizon_days)}, true)"
+
+
+def find_constant(lake: Lake, table: FeatureTable, names: Sequence[str]) -> tuple[str, ...]:
+    """Features with one value, or none, for all customers of the newest cut-off."""
+    there = [name for name in names if name in set(table.feature_names)]
+    if not there:
+        return tuple(names)
+    listed = ", ".join(
+        f"count({quote(name)}) = 0 or (count({quote(name)}) = count(*)"
+        f" and min({quote(name)}) = max({quote(name)})) as {quote(name)}"
+        for name in there
+    )
+    row = lake.one(
+        f"select {listed} from lake.main.{quote(table.table)} where as_of = $as_of",
+        {"as_of": table.as_of[-1]},
+    )
+    return tuple(name for name in names if row.get(name, True))
 
 
 def drawn_customers(share: float, seed: int) -> str:

@@ -1,16 +1,9 @@
--- Grain: one row, counts over rows of customers at cut-offs: leavers at the first cut-off after
--- which they were gone, stayers at each after which they were not.
-with outcome as (
-    select
-        *,
-        row_number() over (partition by customer_id, churned order by as_of) as turn
-    from {table}
-    where churned is not null
-)
-
+-- Grain: one row a cut-off: of the customers who were still there, leavers and stayers for whom a
+-- step can be told, and how many of them took it.
 select
-    count(*) filter (churned) as leavers,
-    count(*) filter (not churned) as stayers,
+    as_of,
     {counted}
-from outcome
-where not churned or turn = 1
+from {table}
+where churned is not null and {present}
+group by as_of
+order by as_of
