@@ -38,7 +38,7 @@ def compare_segments(
         by_driver[one.driver] = by_driver.get(one.driver, 0) + one.customers
     total = sum(sizes.values())
     tested = {
-        place: test_shares(
+        place: compare_shares(
             one.customers,
             sizes[one.segment_id],
             by_driver[one.driver] - one.customers,
@@ -67,7 +67,7 @@ def compare_segments(
     return tuple(cells)
 
 
-def test_shares(some: int, size: int, others: int, rest: int) -> float:
+def compare_shares(some: int, size: int, others: int, rest: int) -> float:
     """Two-sided p value that `some` of `size` and `others` of `rest` are one share.
 
     Pooled z; Fisher's exact test where an expected count is small.
