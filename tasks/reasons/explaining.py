@@ -23,7 +23,7 @@ from tasks.reasons.reading import (
     read_labelled,
     read_newest,
 )
-from tasks.reasons.refits import Recipe, check_enough, fit, open_booster, read_recipe
+from tasks.reasons.refits import Recipe, check_enough, fit_again, open_booster, read_recipe
 from tasks.reasons.stability import NONE, find_leading, push_of
 from tasks.warehouse import Lake
 
@@ -158,14 +158,13 @@ def fit_models(lake: Lake, asked: Asked, rows: LabelledRows, extra: int = 0) -> 
     settings = lake.settings.reasons
     served = open_booster(asked.champion.directory) if asked.champion.kind == "model" else None
     recipe = read_recipe(served, settings.booster)
-    refits: list[Any] = []
-    with show_progress("fitting models again") as report:
-        for number in range(settings.refits + extra):
-            if report is not None:
-                report(number, settings.refits + extra, None)
-            refits.append(
-                fit(rows, rows.matured, recipe, seed=settings.seed + 1 + number, resample=True)
-            )
+    refits = fit_again(
+        rows,
+        recipe,
+        count=settings.refits + extra,
+        seed=settings.seed + 1,
+        workers=lake.settings.warehouse.threads,
+    )
     names = rows.feature_names
 
     def predict(features: Floats) -> Floats:
@@ -174,7 +173,7 @@ def fit_models(lake: Lake, asked: Asked, rows: LabelledRows, extra: int = 0) -> 
         scores: Floats = np.mean([one.predict(features) for one in refits], axis=0)
         return scores
 
-    return Models(name_drivers(lake, asked, names), served, tuple(refits), recipe, predict)
+    return Models(name_drivers(lake, asked, names), served, refits, recipe, predict)
 
 
 def explain_newest(lake: Lake, asked: Asked, models: Models) -> Explained:

@@ -56,7 +56,7 @@ def measure_lead(
     teaching = np.isin(rows.cutoff_days, watch.teaching_days) & rows.matured
     booster = fit(rows, teaching, recipe, seed=seed, resample=False)
     watched = np.flatnonzero(np.isin(rows.cutoff_days, watch.watched_days) & rows.present)
-    if not len(watched):
+    if not len(watched) or not len(stay.days):
         return None
     scores = np.asarray(booster.predict(rows.features[watched]), dtype=np.float64)
     flagged = np.zeros(len(watched), dtype=bool)
@@ -90,6 +90,8 @@ def find_leads(
     first cut-off after which the customer stayed flagged until the lapse: a false alarm of long
     ago, taken back since, is no warning.
     """
+    if not len(stay.days):
+        return np.zeros(0), 0, None
     place = {customer: n for n, customer in enumerate(stay.customer_ids)}
     known = np.array([place.get(one, -1) for one in rows.customer_ids], dtype=np.int64)
     whose = known[rows.customers[watched]]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.drivers import BoosterSettings, ReasonsSettings
 from tasks.errors import DataRejected
+from tasks.progress import show_progress
 from tasks.reasons.reading import LabelledRows
 
 Floats = NDArray[np.float64]
@@ -86,7 +87,7 @@ def fit(
     *,
     seed: int,
     resample: bool,
-    threads: int = 0,
+    threads: int = 1,
 ) -> Any:
     """A booster of the chosen rows; with `resample` of as many customers drawn with replacement.
 
@@ -116,6 +117,28 @@ def fit(
         params={**params, **fixed},
     )
     return lightgbm.train({**params, **fixed}, data, num_boost_round=recipe.trees)
+
+
+def fit_again(
+    rows: LabelledRows, recipe: Recipe, *, count: int, seed: int, workers: int
+) -> tuple[Any, ...]:
+    """`count` boosters of customers drawn anew, each with a seed of its own, several at a time.
+
+    One thread a model: for this many rows LightGBM's own threads mostly wait for each other.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(workers) as pool, show_progress("fitting models again") as report:
+        started = [
+            pool.submit(fit, rows, rows.matured, recipe, seed=seed + number, resample=True)
+            for number in range(count)
+        ]
+        fitted = []
+        for number, one in enumerate(started):
+            if report is not None:
+                report(number, count, None)
+            fitted.append(one.result())
+    return tuple(fitted)
 
 
 def _draw_customers(

@@ -14,6 +14,7 @@ from tasks.reasons.grouping import Grouping
 Floats = NDArray[np.float64]
 # No driver pushes this customer towards leaving.
 NONE = -1
+_ROWS_FOR_THREADS = 1000
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,10 @@ def push_of(booster: Any, features: Floats, grouping: Grouping) -> Floats:
     """What each driver adds to the log-odds of leaving (TreeSHAP): (rows, drivers)."""
     if not len(features):
         return np.zeros((0, len(grouping.drivers)))
-    by_feature = np.asarray(booster.predict(features, pred_contrib=True), dtype=np.float64)
+    # For a few rows starting threads costs more than they save.
+    threads = 1 if len(features) < _ROWS_FOR_THREADS else 0
+    found = booster.predict(features, pred_contrib=True, num_threads=threads)
+    by_feature = np.asarray(found, dtype=np.float64)
     return grouping.add_up(by_feature[:, :-1])
 
 
