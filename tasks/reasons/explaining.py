@@ -66,12 +66,14 @@ class Models:
 class Explained:
     """All customers of the cut-off. `table` has customer_id, driver, push, agreement_share.
 
+    `top` (customers,) is the place of the leading driver, whether it holds or not, or NONE.
     `weights`, `agreement` and `leads` are (drivers,): summed absolute pushes, mean agreement where
     the driver leads, and for how many it does. The sample's arrays have one row a sampled customer:
     `driver` is the place of a reason that holds, or NONE; `segment` a place in `segment_ids`.
     """
 
     table: pa.Table
+    top: NDArray[np.int64]
     weights: Floats
     agreement: Floats
     leads: NDArray[np.int64]
@@ -258,6 +260,7 @@ def _put_together(
     place = {name: n for n, name in enumerate(segment_ids)}
     return Explained(
         table=table,
+        top=driver,
         weights=weights,
         agreement=np.divide(agreement, leads, out=np.zeros_like(agreement), where=leads > 0),
         leads=leads,

@@ -95,7 +95,7 @@ def find_reasons(
     unmoved = explained.customers - int(explained.leads.sum())
     if unmoved:
         said.append(notes.unmoved(unmoved))
-    ablation = _ablate(lake, models, explained)
+    ablation = take_away(lake, models, explained)
     followed = follow_customers(lake, asked, rows, models, explained)
     said.extend(followed.notes)
     journey = measure_journey(lake, labelled) if followed.has_time else ()
@@ -144,7 +144,8 @@ def name_run(lake: Lake, asked: Asked) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _ablate(lake: Lake, models: Models, explained: Explained) -> Ablation | None:
+def take_away(lake: Lake, models: Models, explained: Explained) -> Ablation | None:
+    """Set the top reason of (a sample of) the explained customers to their segment's medians."""
     settings = lake.settings.reasons
     medians = segment_medians(explained.features, explained.segment, len(explained.segment_ids))
     chosen = np.flatnonzero(explained.driver != NONE)

@@ -69,7 +69,7 @@ def _survive(
         said.append(notes.NO_SURVIVAL)
         return (), None
     since = int(within[0])
-    stay = read_stays(lake, asked.labelled, since, asked.newest)
+    stay = read_stays(lake, asked.newest, since)
     segments = None
     if past is not None:
         there = np.flatnonzero(rows.cutoff_days == since)
@@ -105,7 +105,7 @@ def _lead(
         first = int(watch.watched_days[0])
         lead_time = measure_lead(
             rows,
-            read_stays(lake, asked.labelled, first, asked.newest),
+            read_stays(lake, asked.newest, first, newcomers=True),
             watch,
             models.recipe,
             flag_share=settings.flag_share,

@@ -50,8 +50,9 @@ def measure_lead(
 ) -> LeadTime | None:
     """Days from the first flag that stayed up until the lapse; None where nobody lapsed.
 
-    `stay` follows who was there at the first watched cut-off. At each watched cut-off the riskiest
-    `flag_share` of who is still there are flagged: what a list of that length would have held.
+    `stay` follows who was there at the first watched cut-off or came later. At each watched
+    cut-off the riskiest `flag_share` of who is still there are flagged: what a list of that length
+    would have held.
     """
     teaching = np.isin(rows.cutoff_days, watch.teaching_days) & rows.matured
     booster = fit(rows, teaching, recipe, seed=seed, resample=False)

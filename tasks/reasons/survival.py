@@ -38,16 +38,19 @@ class Stay:
         return self.since_day + self.days
 
 
-def read_stays(lake: Lake, table: FeatureTable, since_day: int, newest: FeatureTable) -> Stay:
+def read_stays(
+    lake: Lake, newest: FeatureTable, since_day: int, *, newcomers: bool = False
+) -> Stay:
     """Follow who was there at a day up to the cut-off of `newest`, as known there.
 
-    Only for outcomes that have a time ('lapse', 'cancellation'). `table` names the snapshot.
+    With `newcomers` also who came after that day, their `days` still counted from it. Only for
+    outcomes that have a time ('lapse', 'cancellation').
     """
     settings = lake.settings.features
     name, file = _TABLES[settings.outcome]
     as_of = newest.as_of[-1]
     as_of_day = int(as_of.timestamp()) // 86_400
-    seen = visible(name, table.snapshot_id, supersessions(lake, table.snapshot_id, name))
+    seen = visible(name, newest.snapshot_id, supersessions(lake, newest.snapshot_id, name))
     rows = lake.arrow(
         lake.text(SQL / f"{file}.sql", names={"seen": seen}),
         {
@@ -56,6 +59,7 @@ def read_stays(lake: Lake, table: FeatureTable, since_day: int, newest: FeatureT
             "as_of": as_of,
             "known_by": newest.known_by[-1],
             "horizon_days": settings.horizon_days,
+            "newcomers": newcomers,
         },
     )
     ends = rows["end_day"].to_numpy(zero_copy_only=False).astype(np.float64)

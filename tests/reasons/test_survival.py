@@ -36,9 +36,8 @@ def night(lake: Lake) -> FeatureTable:
     )
 
 
-def follow(lake: Lake, since: int) -> dict[str, tuple[float, bool]]:
-    table = night(lake)
-    stay = read_stays(lake, table, START + since, table)
+def follow(lake: Lake, since: int, *, newcomers: bool = False) -> dict[str, tuple[float, bool]]:
+    stay = read_stays(lake, night(lake), START + since, newcomers=newcomers)
     return {
         one: (float(days), bool(lapsed))
         for one, days, lapsed in zip(stay.customer_ids, stay.days, stay.lapsed, strict=True)
@@ -71,6 +70,9 @@ def test_a_lapse_is_the_first_pause_that_outlasts_the_horizon(make_settings: Mak
             "last_moment": (5.0, True),
             "late_pause": (99.0, True),
         }
+        everybody = follow(lake, 100, newcomers=True)
+        assert everybody.pop("comes_later") == (60.0, True)
+        assert everybody == follow(lake, 100)
 
 
 @pytest.mark.sql
@@ -105,6 +107,7 @@ def test_a_contract_ends_when_the_last_of_them_does(make_settings: MakeSettings)
             "two": (80.0, True),
             "future": (100.0, False),
         }
+        assert set(follow(lake, 100, newcomers=True)) == {*follow(lake, 100), "later"}
 
 
 def test_the_curve_is_the_one_by_hand() -> None:

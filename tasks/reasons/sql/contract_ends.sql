@@ -1,4 +1,5 @@
--- Grain: one row a customer who had an open contract at $since_day. The end is when the last of
+-- Grain: one row a customer who had an open contract at $since_day, with $newcomers also who
+-- opened one after it. The end is when the last of
 -- their contracts ended; missing: one is open at $as_of_day. Days are UTC, since 1970.
 with version as (
     select
@@ -20,5 +21,8 @@ select
     case when bool_and(end_day is not null) then max(end_day) end as end_day
 from version
 group by customer_id
-having bool_or(start_day < $since_day and coalesce(end_day, $as_of_day) >= $since_day)
+having
+    bool_or(
+        (start_day < $since_day or $newcomers) and coalesce(end_day, $as_of_day) >= $since_day
+    )
 order by customer_id
