@@ -255,12 +255,18 @@ class SurvivalCurve(Finding):
 
 
 class LeadTime(Finding):
-    """Days between the first high-risk flag and the lapse, among those who lapsed."""
+    """Days between the first high-risk flag and the lapse, among those who lapsed.
+
+    Only a flag that stayed up until the lapse counts; `flag_probability` is above what probability
+    it went up in the middle cut-off. `quantile_days` are of the flagged, by share
+    as text ('0.5'); `stayers_flagged_share` is how often who stayed was flagged: the price of it.
+    """
 
     flag_probability: float
     lapsed_customers: int
     flagged_customers: int
     quantile_days: dict[str, float]
+    stayers_flagged_share: float | None = None
 
 
 class JourneyStep(Finding):

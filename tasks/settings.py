@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from tasks.channels import OncallSettings
 from tasks.contracts import POPULATION
+from tasks.drivers import ReasonsSettings
 from tasks.errors import ConfigurationError, UsageError, suggest
 from tasks.offers import ActionsSettings, ForecastsSettings
 from tasks.populations import SimulationSettings
@@ -71,6 +72,7 @@ class Settings(Section):
     oncall: OncallSettings
     forecasts: ForecastsSettings
     actions: ActionsSettings
+    reasons: ReasonsSettings
 
     @model_validator(mode="after")
     def _knows_its_customers(self) -> Self:
