@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from tasks.channels import OncallSettings
 from tasks.contracts import POPULATION
 from tasks.errors import ConfigurationError, UsageError, suggest
+from tasks.groups import SegmentsSettings
 from tasks.populations import SimulationSettings
 from tasks.sections import (
     ChurnSettings,
@@ -65,6 +66,7 @@ class Settings(Section):
     registry: RegistrySettings
     scoring: ScoringSettings
     tracking: TrackingSettings
+    segments: SegmentsSettings
     simulation: SimulationSettings
     services: ServicesSettings
     oncall: OncallSettings
