@@ -85,9 +85,7 @@ def plan_cutoffs(as_of: datetime, settings: FeaturesSettings) -> tuple[datetime,
     return taught - timedelta(days=settings.cutoff_step_days), taught, as_of
 
 
-def choose_features(
-    lake: Lake, table: FeatureTable, settings: SegmentsSettings
-) -> tuple[str, ...]:
+def choose_features(lake: Lake, table: FeatureTable, settings: SegmentsSettings) -> tuple[str, ...]:
     """The declared features that the table has and that differ between customers at each cut-off.
 
     In the order of declaration. Raises DataRejected (65) for fewer than two.

@@ -112,10 +112,8 @@ def search_settings(
     return choose(tried, settings, rule)
 
 
-def feature_sets(
-    features: Sequence[str], settings: SegmentsSettings
-) -> dict[str, tuple[str, ...]]:
-    """Of each set the features that are there; sets of fewer than two or equal ones are left out."""
+def feature_sets(features: Sequence[str], settings: SegmentsSettings) -> dict[str, tuple[str, ...]]:
+    """Of each set the features that are there; without those of fewer than two, and repeats."""
     sets = {ALL_FEATURES: tuple(features)}
     for name, members in settings.feature_sets.items():
         there = tuple(member for member in members if member in features)
@@ -131,11 +129,10 @@ def make_fit(
     return lambda matrix, seed: fit_setting(matrix, names, setting, settings, seed)
 
 
-def choose(
-    tried: Sequence[Tried], settings: SegmentsSettings, rule: Mapping[str, float]
-) -> Search:
+def choose(tried: Sequence[Tried], settings: SegmentsSettings, rule: Mapping[str, float]) -> Search:
     """The front, and the one of it that the declared rule picks."""
-    usable = [one for one in tried if not one.fault]
+    distinct = {one.setting: one for one in reversed(tried)}
+    usable = [one for one in tried if not one.fault and distinct[one.setting] is one]
     if not usable:
         faults = sorted({one.fault for one in tried})
         return Search(tuple(tried), (), None, f"no setting gave usable groups: {faults[0]}")
@@ -241,5 +238,3 @@ def _try(
     except Unusable as fault:
         return Tried(number, setting, {}, str(fault))
     return Tried(number, setting, measured.values)
-
-

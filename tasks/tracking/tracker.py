@@ -68,6 +68,12 @@ class Tracker:
         self.model_name = model_name(settings.deployment)
         self._client = client
 
+    def of_model(self, name: str) -> Tracker:
+        """The same store, for the aliases and versions of another registered model."""
+        other = Tracker(self.settings, self.uri, self._client)
+        other.model_name = name
+        return other
+
     def close_abandoned(self) -> int:
         """Mark runs that killed trainings of this host have left open KILLED; how many."""
         with answers(self.uri):
