@@ -13,7 +13,8 @@ in order, surest first, and give everybody exactly one segment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,6 +35,7 @@ _SAMPLE_ROWS = 20_000
 # harmonic mean of precision and recall.
 _CONDITION_WORTH = 0.005
 _DIGITS_WORTH = 0.002
+_MOST_DIGITS = 6
 _MOST_PLAIN_DIGITS = 15
 
 
@@ -300,9 +302,8 @@ def _round(
         for bound, is_low in ((condition.low, True), (condition.high, False)):
             if bound is None:
                 continue
-            now = _worth(rounded, columns, members)
-            for digits in range(1, 7):
-                round_bound = float(f"{bound:.{digits - 1}e}")
+            least = _worth(rounded, columns, members) - _DIGITS_WORTH
+            for round_bound in _rounder(bound, upwards=not is_low):
                 tried = (
                     replace(rounded[place], low=round_bound)
                     if is_low
@@ -311,10 +312,23 @@ def _round(
                 if tried.low is not None and tried.high is not None and tried.low > tried.high:
                     continue
                 others = [*rounded[:place], tried, *rounded[place + 1 :]]
-                if _worth(others, columns, members) >= now - _DIGITS_WORTH:
+                if _worth(others, columns, members) >= least:
                     rounded = others
                     break
     return rounded
+
+
+def _rounder(bound: float, *, upwards: bool) -> Iterator[float]:
+    """The bound in one digit, two, and so on: the nearest number, then the next one outwards."""
+    if bound == 0:
+        return
+    for digits in range(1, _MOST_DIGITS + 1):
+        nearest = float(f"{bound:.{digits - 1}e}")
+        yield nearest
+        exponent = math.floor(math.log10(abs(bound))) - digits + 1
+        step = 1 if upwards else -1
+        outward = float(f"{round(nearest / 10.0**exponent) + step}e{exponent}")
+        yield outward
 
 
 def _judge(rule: Rule, chosen: Flags, members: Flags) -> Rule:
