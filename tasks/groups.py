@@ -109,8 +109,11 @@ class SegmentsSettings(Section):
     resamples: int = Field(
         4, ge=2, le=100, description="Resamples behind the stability of each trial."
     )
+    finalists: int = Field(
+        6, ge=1, le=100, description="The best of the search that are looked at more closely."
+    )
     contest_resamples: int = Field(
-        20, ge=2, le=500, description="Resamples behind the stability of the two that compete."
+        20, ge=2, le=500, description="Resamples behind that of the finalists and of what competes."
     )
     micro_groups: int = Field(
         150, ge=20, le=2000, description="Micro-groups that Ward's hierarchy is built on."

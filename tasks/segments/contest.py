@@ -52,6 +52,9 @@ def hold_contest(
     The rival is RFM; where its features are missing, the fifths by value. The same evidence and
     settings give the same outcome.
     """
+    # What is imported later would bring threads of its own that the limit does not reach.
+    import sklearn.cluster
+    import sklearn.mixture  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     # One thread: sums then come in one order, and the same data give the same bytes.
@@ -87,7 +90,7 @@ def _hold(
         space,
         settings,
         seed=settings.seed,
-        resamples=settings.resamples,
+        resamples=settings.contest_resamples,
         limited=False,
     )
     search = search_settings(train, features, settings, beaten.values, progress)

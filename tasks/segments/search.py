@@ -5,8 +5,11 @@ the same. Settings whose groups fall outside the limits count as worst at everyt
 sampler learns to leave them.
 
 The choice is declared, not looked for. Of the settings that no other beats in all three measures
-at once, those that are more stable and more useful than the best rule come first; among them the
-largest weighted sum of the measures decides, each scaled to 0..1 over the front.
+at once (the front), those that are more stable and more useful than the best rule come first, by
+the narrower of their two leads (as a share of the rule's figure: a wide lead in one does not make
+up for a chance lead in the other); then the others, by the weighted sum of the measures, each
+scaled to 0..1 over the front. The first few are measured again, on more resamples and others than
+those that they were picked by, and the same rule chooses among them.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 _OBJECTIVES = ("separation", "stability", "usefulness")
 _WORST = (-1.0, 0.0, 0.0)
 _DIMENSIONS = (0, 2, 3, 4, 6)
+# So that the second look's resamples are none that the first has seen.
+_SECOND_SEED = 15_485
 Progress = Callable[[int, int], None]
 
 
@@ -61,7 +66,10 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """All trials, the numbers on the front, and the chosen one (None: none was usable)."""
+    """All trials, the numbers on the front, and the chosen one (None: none was usable).
+
+    The chosen one carries the measures that it was chosen by, those of the second look.
+    """
 
     trials: tuple[Tried, ...]
     front: tuple[int, ...]
@@ -102,14 +110,42 @@ def search_settings(
         one = (
             Tried(number, setting, found.values, found.fault)
             if found is not None
-            else _try(number, setting, sample, space, settings)
+            else _try(
+                number,
+                setting,
+                sample,
+                space,
+                settings,
+                seed=settings.seed,
+                resamples=settings.resamples,
+            )
         )
         known[setting] = one
         tried.append(one)
         study.tell(trial, _WORST if one.fault else one.objectives)
         if progress is not None:
             progress(number + 1, settings.trials)
-    return choose(tried, settings, rule)
+    front = find_front(tried)
+    finalists = rank_settings(front, settings, rule)[: settings.finalists]
+    again = [
+        _try(
+            one.number,
+            one.setting,
+            sample,
+            space,
+            settings,
+            seed=settings.seed + _SECOND_SEED,
+            resamples=settings.contest_resamples,
+        )
+        for one in finalists
+    ]
+    chosen = rank_settings([one for one in again if not one.fault], settings, rule)
+    return Search(
+        trials=tuple(tried),
+        front=tuple(one.number for one in front),
+        chosen=chosen[0] if chosen else None,
+        reason=_explain(tried, front, chosen, settings, rule),
+    )
 
 
 def feature_sets(features: Sequence[str], settings: SegmentsSettings) -> dict[str, tuple[str, ...]]:
@@ -129,33 +165,59 @@ def make_fit(
     return lambda matrix, seed: fit_setting(matrix, names, setting, settings, seed)
 
 
-def choose(tried: Sequence[Tried], settings: SegmentsSettings, rule: Mapping[str, float]) -> Search:
-    """The front, and the one of it that the declared rule picks."""
-    distinct = {one.setting: one for one in reversed(tried)}
-    usable = [one for one in tried if not one.fault and distinct[one.setting] is one]
-    if not usable:
-        faults = sorted({one.fault for one in tried})
-        return Search(tuple(tried), (), None, f"no setting gave usable groups: {faults[0]}")
-    front = [one for one in usable if not any(_dominates(other, one) for other in usable)]
-    better = [
-        one
-        for one in front
-        if one.values["stability"] > rule["stability"] + settings.stability_margin
-        and one.values["usefulness"] > rule["usefulness"] + settings.usefulness_margin
-    ]
-    pool = better or front
+def find_front(tried: Sequence[Tried]) -> list[Tried]:
+    """The usable settings, each once, that no other beats in all three measures at once."""
+    first = {one.setting: one for one in reversed(tried)}
+    usable = [one for one in tried if not one.fault and first[one.setting] is one]
+    return [one for one in usable if not any(_dominates(other, one) for other in usable)]
+
+
+def rank_settings(
+    front: Sequence[Tried], settings: SegmentsSettings, rule: Mapping[str, float]
+) -> list[Tried]:
+    """By the declared rule, the first being the choice; equal ones in the order of trial."""
     utility = _utilities(front, settings)
-    chosen = max(pool, key=lambda one: (utility[one.number], -one.number))
-    weights = settings.weights
-    reason = (
-        f"trial {chosen.number} of {len(tried)}: {chosen.setting.describe()}. Of {len(usable)}"
-        f" usable settings {len(front)} are best at something, {len(better)} of these more stable"
-        " and more useful than the best rule; by the declared weights (separation"
-        f" {weights.separation:g}, stability {weights.stability:g}, usefulness"
-        f" {weights.usefulness:g}) this one comes first"
-        + ("" if better else ", though the rule beats it")
+    leads = {one.number: _narrower_lead(one, settings, rule) for one in front}
+    return sorted(
+        front,
+        key=lambda one: (-max(leads[one.number], 0.0), -utility[one.number], one.number),
     )
-    return Search(tuple(tried), tuple(one.number for one in front), chosen, reason)
+
+
+def _narrower_lead(one: Tried, settings: SegmentsSettings, rule: Mapping[str, float]) -> float:
+    """By how much it beats the rule where it beats it less, as a share of the rule's figure."""
+    asked = {
+        "stability": rule["stability"] + settings.stability_margin,
+        "usefulness": rule["usefulness"] + settings.usefulness_margin,
+    }
+    return min(
+        (one.values[name] - figure) / max(abs(figure), 1e-9) for name, figure in asked.items()
+    )
+
+
+def _explain(
+    tried: Sequence[Tried],
+    front: Sequence[Tried],
+    chosen: Sequence[Tried],
+    settings: SegmentsSettings,
+    rule: Mapping[str, float],
+) -> str:
+    if not chosen:
+        faults = sorted({one.fault for one in tried if one.fault})
+        return f"no setting gave usable groups: {faults[0] if faults else 'nothing was tried'}"
+    weights, one = settings.weights, chosen[0]
+    better = sum(_narrower_lead(other, settings, rule) > 0 for other in chosen)
+    why = (
+        "this one has the widest narrower lead"
+        if better
+        else f"none beats it, and by the declared weights (separation {weights.separation:g},"
+        f" stability {weights.stability:g}, usefulness {weights.usefulness:g}) this one comes first"
+    )
+    return (
+        f"trial {one.number} of {len(tried)}: {one.setting.describe()}. {len(front)} settings are"
+        f" each best at something; of the {len(chosen)} looked at again {better} are more stable"
+        f" and more useful than the best rule; {why}"
+    )
 
 
 def _utilities(front: Sequence[Tried], settings: SegmentsSettings) -> dict[int, float]:
@@ -222,7 +284,14 @@ def _draw(
 
 
 def _try(
-    number: int, setting: Setting, sample: Evidence, space: Matrix, settings: SegmentsSettings
+    number: int,
+    setting: Setting,
+    sample: Evidence,
+    space: Matrix,
+    settings: SegmentsSettings,
+    *,
+    seed: int,
+    resamples: int,
 ) -> Tried:
     try:
         measured: Measured = measure(
@@ -231,8 +300,8 @@ def _try(
             sample,
             space,
             settings,
-            seed=settings.seed,
-            resamples=settings.resamples,
+            seed=seed,
+            resamples=resamples,
             limited=True,
         )
     except Unusable as fault:
