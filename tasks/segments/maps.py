@@ -19,10 +19,12 @@ from tasks.segments.profiles import profile_segments
 
 Floats = NDArray[np.float64]
 
-SAMPLE_ROWS = 1_500
+SAMPLE_ROWS = 1_000
 # t-SNE with fewer points than this has no neighbourhoods to keep; PCA's places serve for it.
 _LEAST_POINTS = 12
 _MOST_PERPLEXITY = 30.0
+# Half of scikit-learn's default; with a thousand points the picture has long settled.
+_ITERATIONS = 500
 _MOST_COMPONENTS = 20
 # A customer far out would press all the others into a corner.
 _MOST_DEVIATIONS = 5.0
@@ -99,7 +101,7 @@ def link_centroids(centroids: Floats) -> tuple[tuple[float, float, float, float]
 
 
 def _sample(ids: NDArray[np.str_], most: int, seed: int) -> NDArray[np.int64]:
-    """Rows of a sample by segment, in the table's order; fewer than three of one are all taken."""
+    """Rows of a sample by segment, in the table's order; one of each at least."""
     if len(ids) <= most:
         return np.arange(len(ids))
     random = np.random.default_rng(seed)
@@ -158,6 +160,7 @@ def _place_by_tsne(points: Floats, flat: Floats, seed: int) -> Floats:
     placed = TSNE(
         n_components=2,
         perplexity=perplexity,
+        max_iter=_ITERATIONS,
         init=flat / np.std(flat[:, 0]) * 1e-4,
         random_state=seed,
         n_jobs=1,

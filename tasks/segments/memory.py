@@ -106,10 +106,11 @@ def count_movements(
     table[:-1, -1] = np.bincount(old_codes, minlength=len(olds)) - table[:-1, :-1].sum(axis=1)
     table[-1, :-1] = np.bincount(new_codes, minlength=len(news)) - table[:-1, :-1].sum(axis=0)
     rows, columns = [*olds, NEW], [*news, GONE]
-    return tuple(
+    found = [
         Movement(from_id=rows[i], to_id=columns[j], customers=int(table[i, j]))
         for i, j in zip(*np.nonzero(table), strict=True)
-    )
+    ]
+    return tuple(sorted(found, key=lambda m: (m.from_id, m.to_id)))
 
 
 def count_pairs(left: Indices, right: Indices, shape: tuple[int, int]) -> Indices:
@@ -271,12 +272,12 @@ def _tell_events(
         else:
             events.append(_event("born", segment_id, _pick(olds, taken[:, new] >= _PART), best))
     for old, segment_id in enumerate(olds):
-        parts = (given[old] >= _PART) & (taken[old] >= _MAIN)
+        parts = (given[old] >= _PART) & (taken[old] > _MAIN)
         if np.count_nonzero(parts) > 1:
             share = float(given[old, parts].sum())
             events.append(_event("split", segment_id, _pick(ids, parts), share))
     for new, segment_id in enumerate(ids):
-        sources = (given[:, new] >= _MAIN) & (taken[:, new] >= _NOTABLE)
+        sources = (given[:, new] > _MAIN) & (taken[:, new] >= _NOTABLE)
         if np.count_nonzero(sources) > 1:
             share = float(taken[sources, new].sum())
             events.append(_event("merged", segment_id, _pick(olds, sources), share))

@@ -70,10 +70,10 @@ class Condition:
         if self.low is None and self.high is None:
             return f"{self.feature} is {'unknown' if self.nulls else 'known'}"
         if self.low == self.high:
-            said = f"{self.feature} = {_number(self.low)}"
+            said = f"{self.feature} = {_say(self.low)}"
         else:
-            low = "" if self.low is None or self.high is None else f"{_number(self.low)} <= "
-            side = f" >= {_number(self.low)}" if self.high is None else f" <= {_number(self.high)}"
+            low = "" if self.low is None or self.high is None else f"{_say(self.low)} <= "
+            side = f" >= {_say(self.low)}" if self.high is None else f" <= {_say(self.high)}"
             said = f"{low}{self.feature}{side}"
         return f"{said} or unknown" if self.nulls else said
 
@@ -369,6 +369,10 @@ def _assign(
         given[taken] = rule.segment_id
         free &= ~taken
     return given
+
+
+def _say(value: float | None) -> str:
+    return _number(value).removesuffix("e0")
 
 
 def _number(value: float | None) -> str:
