@@ -66,7 +66,7 @@ class SegmentsSettings(Section):
     """How groups are found, when they are good enough, and how long they stay."""
 
     seed: int = Field(2011, ge=0, le=2**31 - 1, description="Same data and seed: same groups.")
-    trials: int = Field(40, ge=1, le=2000, description="Settings that the search tries.")
+    trials: int = Field(48, ge=1, le=2000, description="Settings that the search tries.")
     startup_trials: int = Field(
         14, ge=1, le=1000, description="Of these, how many are drawn before it learns from them."
     )

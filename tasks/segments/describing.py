@@ -6,16 +6,25 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tasks.findings import Segment, SegmentEvent, SegmentFindings, Words
+from tasks.findings import Segment, SegmentEvent, SegmentFindings, Trait, Words
 from tasks.segments import assigning
 from tasks.segments.assigning import Profile, Sources
 from tasks.segments.champion import Segmented
+from tasks.segments.data import VALUE_COLUMN, read_present
+from tasks.segments.maps import draw_maps
+from tasks.segments.memory import find_share_alarms
 from tasks.segments.model_files import Assigner
+from tasks.segments.naming import name_segments
+from tasks.segments.rules import Rule
+from tasks.segments.rules import describe_segments as rule_segments
+from tasks.segments.words import word_feature
 
 if TYPE_CHECKING:
     from tasks.handles import FeatureTable
     from tasks.settings import Settings
     from tasks.warehouse import Lake
+
+_MEANINGS = {VALUE_COLUMN: "worth so far"}
 
 
 def describe_segments(
@@ -30,8 +39,16 @@ def describe_segments(
     settings = lake.settings
     profiles = assigning.profile_segments(lake, table, sources, settings.economics.margin_share)
     shares_before, names_before = assigning.read_history(lake, table.as_of[-1])
-    names = name_segments(assigner, settings)
+    names = present_names(assigner, settings)
     total = sum(one.customers for one in profiles)
+    shares = {one.segment_id: one.customers / total for one in profiles}
+    columns = _columns(table, assigner, settings)
+    _, matrix = read_present(lake, table, columns, settings.segments.described_rows)
+    places = [columns.index(name) for name in assigner.feature_names]
+    ids = assigner.predict_matrix(matrix[:, places])
+    rules = rule_segments(matrix, columns, ids, seed=settings.segments.seed)
+    traits = name_segments(matrix, columns, ids, meanings=_MEANINGS, overrides=names).traits
+    maps = draw_maps(matrix, columns, ids, seed=settings.segments.seed)
     return SegmentFindings(
         deployment=lake.deployment,
         as_of=table.as_of[-1],
@@ -45,21 +62,36 @@ def describe_segments(
         method=segmented.method,
         contest=segmented.contest,
         measures=segmented.measures,
-        segments=tuple(_segment(one, total, names) for one in profiles),
-        agreement_share=0.0,
+        segments=tuple(
+            _segment(
+                one,
+                shares[one.segment_id],
+                names[one.segment_id],
+                rules.rules.get(one.segment_id),
+                traits.get(one.segment_id, ()),
+            )
+            for one in profiles
+        ),
+        agreement_share=rules.agreement_share,
         moved_from=previous[1] if previous else None,
         movements=assigning.count_movements(lake, table, previous),
         events=_events(segmented, table, names, names_before),
-        alarms=(),
-        pca_map=(),
-        tsne_map=(),
-        heat_features=(),
-        heat={},
-        tree=(),
+        alarms=find_share_alarms(shares, shares_before),
+        pca_map=maps.pca,
+        tsne_map=maps.tsne,
+        heat_features=tuple(word_feature(name, _MEANINGS) for name in columns),
+        heat=maps.heat,
+        tree=maps.tree,
     )
 
 
-def name_segments(assigner: Assigner, settings: Settings) -> dict[str, Words]:
+def _columns(table: FeatureTable, assigner: Assigner, settings: Settings) -> tuple[str, ...]:
+    """What segments are described by: what they are made of, and what is declared and there."""
+    declared = [name for name in settings.segments.features if name in table.feature_names]
+    return tuple(dict.fromkeys([*assigner.feature_names, *declared]))
+
+
+def present_names(assigner: Assigner, settings: Settings) -> dict[str, Words]:
     """The name of each segment_id: the configured one, else the one it got by itself."""
     return {
         segment_id: Words(
@@ -74,22 +106,25 @@ def name_segments(assigner: Assigner, settings: Settings) -> dict[str, Words]:
     }
 
 
-def _segment(profile: Profile, total: int, names: Mapping[str, Words]) -> Segment:
+def _segment(
+    profile: Profile, share: float, name: Words, rule: Rule | None, traits: tuple[Trait, ...]
+) -> Segment:
     return Segment(
         segment_id=profile.segment_id,
-        name=names[profile.segment_id],
+        name=name,
         customers=profile.customers,
-        customers_share=profile.customers / total,
+        customers_share=share,
         risk_share=profile.risk_share,
         churn_share=profile.churn_share,
         value_amount=profile.value_amount,
         spent_365_amount=profile.spent_amount,
         at_risk_amount=profile.at_risk_amount,
-        traits=(),
-        conditions=(),
-        sql="",
-        precision_share=0.0,
-        recall_share=0.0,
+        traits=traits,
+        # A segment that is too small for the described sample has no rule.
+        conditions=rule.texts if rule is not None else (),
+        sql=rule.sql if rule is not None else "false",
+        precision_share=rule.precision_share if rule is not None else 0.0,
+        recall_share=rule.recall_share if rule is not None else 0.0,
     )
 
 

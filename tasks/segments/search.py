@@ -240,24 +240,16 @@ def _dominates(one: Tried, other: Tried) -> bool:
 def _first_settings(
     sets: Mapping[str, tuple[str, ...]], settings: SegmentsSettings
 ) -> list[dict[str, Any]]:
-    """Settings known to be sound, tried before any is drawn."""
-    middle = (settings.minimum_groups + settings.maximum_groups) // 2
+    """Each set of features in the plainest way, tried before any setting is drawn."""
     plain = {
+        "method": settings.methods[0],
         "scaling": "standard",
         "logarithm": True,
         "dimensions": 0,
-        "groups": middle,
+        "groups": settings.minimum_groups,
         "diagonal": False,
     }
-    names = list(sets)
-    first = [
-        {**plain, "method": method, "feature_set": name}
-        for method in settings.methods[:1]
-        for name in names[-2:]
-    ]
-    if "ward" in settings.methods:
-        first.append({**plain, "method": "ward", "feature_set": names[-1], "scaling": "rank"})
-    return first
+    return [{**plain, "feature_set": name} for name in sets]
 
 
 def _draw(

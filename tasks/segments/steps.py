@@ -23,7 +23,7 @@ from tasks.segments.champion import (
     segments_name,
 )
 from tasks.segments.data import plan_cutoffs
-from tasks.segments.describing import describe_segments, name_segments
+from tasks.segments.describing import describe_segments, present_names
 from tasks.segments.model_files import hash_texts, write_model
 from tasks.segments.refitting import Refitted, is_due, refit
 from tasks.segments.registering import describe_study, hash_refitted, register
@@ -72,7 +72,7 @@ def _assign_segments(lake: Lake, table: FeatureTable, segmented: Segmented) -> S
         assigner = segmented.open()
         assigning.assign_customers(lake, table, assigner)
         found = describe_segments(lake, table, segmented, assigner, sources, previous)
-        names = {one: words.en for one, words in name_segments(assigner, lake.settings).items()}
+        names = {one: words.en for one, words in present_names(assigner, lake.settings).items()}
         found = assigning.publish(lake, run_id, found, names)
     _show(found)
     return found
