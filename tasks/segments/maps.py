@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tasks.errors import DataRejected
 from tasks.findings import MapPoint
 from tasks.segments.profiles import profile_segments
 
@@ -61,15 +60,11 @@ def draw_maps(
 
     `matrix` (n, p) in the features' own units or already transformed, NaN for NULL (drawn in the
     middle); `segment_ids` (n,). Each segment is in the sample by its share, and once at least.
-    Raises DataRejected (65) without customers.
+    Raises DataRejected (65) without customers, or for an infinite value.
     """
     values = np.asarray(matrix, dtype=np.float64)
     ids = np.asarray(segment_ids, dtype=object).reshape(-1).astype(str)
     profile = profile_segments(values, feature_names, ids)
-    if np.isinf(values).any():
-        raise DataRejected(
-            "A feature of the map is infinite.", next_step="guard the division in its query"
-        )
     rows = _sample(ids, sample_rows, seed)
     points = _standardise(values[rows])
     started = time.perf_counter()
@@ -93,10 +88,12 @@ def draw_maps(
 def link_centroids(centroids: Floats) -> tuple[tuple[float, float, float, float], ...]:
     """SciPy's linkage, by Ward, of `centroids` (k, p); empty for fewer than two."""
     from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import pdist
 
     if len(centroids) < 2 or centroids.shape[1] == 0:
         return ()
-    rows = linkage(centroids, method="ward")
+    # Distances, not points: it takes a square table of points for one of distances, and warns.
+    rows = linkage(pdist(centroids), method="ward")
     return tuple((float(a), float(b), float(d), float(n)) for a, b, d, n in rows)
 
 

@@ -49,21 +49,10 @@ def profile_segments(
 ) -> Profile:
     """Profile of `matrix` (n, p), NaN for NULL, by `segment_ids` (n,), which come sorted.
 
-    Raises DataRejected (65) without customers or where the shapes do not fit.
+    Raises DataRejected (65) as `check_matrix` does.
     """
-    values = np.asarray(matrix, dtype=np.float64)
-    ids = np.asarray(segment_ids, dtype=object).reshape(-1).astype(str)
+    values, ids = check_matrix(matrix, feature_names, segment_ids)
     names = tuple(feature_names)
-    if len(ids) == 0:
-        raise DataRejected(
-            "There are no customers to describe the segments of.",
-            next_step="build a feature table with customers, then segment them",
-        )
-    if values.shape != (len(ids), len(names)):
-        raise DataRejected(
-            "Features and segments do not fit together.",
-            found=f"features {values.shape}, {len(names)} names, {len(ids)} segments",
-        )
     segments, codes, sizes = np.unique(ids, return_inverse=True, return_counts=True)
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(sizes)
@@ -95,6 +84,36 @@ def profile_segments(
         overall,
         spread,
     )
+
+
+def check_matrix(
+    matrix: ArrayLike, feature_names: Sequence[str], segment_ids: ArrayLike
+) -> tuple[Floats, NDArray[np.str_]]:
+    """`matrix` (n, p) as float64 and `segment_ids` (n,) as text.
+
+    Raises DataRejected (65) without customers, for an infinite value, or where the shapes do not
+    fit together.
+    """
+    values = np.asarray(matrix, dtype=np.float64)
+    ids = np.asarray(segment_ids, dtype=object).reshape(-1).astype(str)
+    names = tuple(feature_names)
+    if len(ids) == 0:
+        raise DataRejected(
+            "There are no customers to describe the segments of.",
+            next_step="build a feature table with customers, then segment them",
+        )
+    if values.shape != (len(ids), len(names)):
+        raise DataRejected(
+            "Features and segments do not fit together.",
+            found=f"features {values.shape}, {len(names)} names, {len(ids)} segments",
+        )
+    infinite = np.isinf(values).any(axis=0)
+    if infinite.any():
+        raise DataRejected(
+            f"The feature '{names[int(np.argmax(infinite))]}' is infinite.",
+            next_step="guard the division in its query",
+        )
+    return values, ids
 
 
 def _measure_spread(known: Floats) -> tuple[float, float]:

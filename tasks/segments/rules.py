@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tasks.errors import DataRejected
 from tasks.segments.boxes import Binned, Box, bin_features, find_box, harmonic_share
+from tasks.segments.profiles import check_matrix
 from tasks.warehouse import literal, quote
 
 Floats = NDArray[np.float64]
@@ -184,43 +184,22 @@ def describe_segments(
     Constant and all-NULL columns are not asked about. The same input gives the same rules. Raises
     DataRejected (65) without customers, or for an infinite value.
     """
-    values = np.asarray(matrix, dtype=np.float64)
-    ids = np.asarray(segment_ids, dtype=object).reshape(-1)
+    values, ids = check_matrix(matrix, feature_names, segment_ids)
     names = tuple(feature_names)
-    _refuse(values, names, ids)
     rows = _sample(len(ids), sample_rows, seed)
     binned = bin_features(values[rows])
     places = {name: place for place, name in enumerate(names)}
     rules = {}
-    segments = sorted(set(ids.tolist()), key=str)
+    segments = [str(name) for name in np.unique(ids)]
     for name in segments:
         members = ids == name
         conditions: tuple[Condition, ...] = ()
         if len(segments) > 1 and members[rows].any():
             box = find_box(binned, members[rows], maximum_conditions)
             conditions = _simplify(box, binned, values[rows], members[rows], names)
-        rule = Rule(str(name), conditions, len(segments) == 1, 0.0, 0.0, 0.0)
-        rules[str(name)] = _judge(rule, rule.selects(values, places), members)
+        rule = Rule(name, conditions, len(segments) == 1, 0.0, 0.0, 0.0)
+        rules[name] = _judge(rule, rule.selects(values, places), members)
     return _order_rules(rules, values, names, ids)
-
-
-def _refuse(values: Floats, names: tuple[str, ...], ids: NDArray[np.object_]) -> None:
-    if len(ids) == 0:
-        raise DataRejected(
-            "There are no customers to describe the segments of.",
-            next_step="build a feature table with customers, then segment them",
-        )
-    if values.shape != (len(ids), len(names)):
-        raise DataRejected(
-            "Features and segments do not fit together.",
-            found=f"features {values.shape}, {len(names)} names, {len(ids)} segments",
-        )
-    infinite = np.isinf(values).any(axis=0)
-    if infinite.any():
-        raise DataRejected(
-            f"The feature '{names[int(np.argmax(infinite))]}' is infinite.",
-            next_step="guard the division in its query",
-        )
 
 
 def _sample(rows: int, most: int, seed: int) -> NDArray[np.int64]:
@@ -343,13 +322,12 @@ def _judge(rule: Rule, chosen: Flags, members: Flags) -> Rule:
 
 
 def _order_rules(
-    rules: dict[str, Rule], values: Floats, names: tuple[str, ...], ids: NDArray[np.object_]
+    rules: dict[str, Rule], values: Floats, names: tuple[str, ...], texts: NDArray[np.str_]
 ) -> Description:
     order = sorted(
         (name for name, rule in rules.items() if rule.conditions),
         key=lambda name: (-rules[name].precision_share, name),
     )
-    texts = ids.astype(str)
     given = _assign(values, names, [rules[name] for name in order], "")
     left = texts[given == ""]
     counted, sizes = np.unique(left if len(left) else texts, return_counts=True)

@@ -47,7 +47,7 @@ class Theme:
 THEMES: tuple[Theme, ...] = (
     Theme(
         "recency",
-        1.0,
+        0.95,
         {"recency_days": -1},
         Pole("recent", "최근에 온", "최근에 오고"),
         Pole("quiet", "발길이 뜸한", "발길이 뜸하고"),
