@@ -95,7 +95,7 @@ def fit_setting(
     chosen = matrix[:, places]
     segmentation: Segmentation = {
         "format": FORMAT,
-        "method": METHOD_NAMES[setting.method],
+        "method": setting.describe(),
         "feature_names": list(setting.feature_names),
         "prepare": [
             _learn_column(
@@ -264,21 +264,27 @@ def _fit_ward(
 def _fit_density(
     rows: Matrix, setting: Setting, settings: SegmentsSettings, seed: int
 ) -> dict[str, Any]:
-    from sklearn.cluster import HDBSCAN, KMeans
+    from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
 
     sample = rows[: settings.density_rows]
     least = max(5, int(settings.minimum_share * len(sample)))
-    found = HDBSCAN(
-        min_cluster_size=least,
-        min_samples=max(3, least // 4),
-        cluster_selection_method="leaf",
-        copy=True,
-    ).fit(sample)
-    labels = found.labels_
+    labels = np.full(len(sample), -1)
+    # The surest places first; where they are too few, those that they are made of.
+    for choice in ("eom", "leaf"):
+        labels = (
+            HDBSCAN(
+                min_cluster_size=least,
+                min_samples=max(3, least // 4),
+                cluster_selection_method=choice,
+                copy=True,
+            )
+            .fit(sample)
+            .labels_
+        )
+        if labels.max() + 1 >= settings.minimum_groups:
+            break
     count = int(labels.max()) + 1
     if count < settings.minimum_groups:
-        raise Unusable(f"{count} dense places")
-    if count > settings.maximum_groups:
         raise Unusable(f"{count} dense places")
     noise = float((labels < 0).mean())
     if noise > settings.maximum_noise_share:
@@ -294,6 +300,11 @@ def _fit_density(
         )
         points.append(found_points)
         groups += [label] * len(found_points)
+    if count > setting.groups:
+        # More dense places than groups are wanted: those that lie nearest go together.
+        centres = np.stack([sample[labels == label].mean(axis=0) for label in range(count)])
+        merged = AgglomerativeClustering(setting.groups).fit(centres).labels_
+        groups = [int(merged[label]) for label in groups]
     return _nearest(np.concatenate(points), np.array(groups))
 
 

@@ -7,7 +7,8 @@ useful than the rule, by the margins that are set; else the rule is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,14 +53,23 @@ def hold_contest(
     The rival is RFM; where its features are missing, the fifths by value. The same evidence and
     settings give the same outcome.
     """
+    with one_thread():
+        return _hold(evidence, features, settings, progress)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums come in one order, so that the same data give the same bytes; and where processes share
+    few cores, threads that wait for each other cost more than they bring.
+    """
     # What is imported later would bring threads of its own that the limit does not reach.
     import sklearn.cluster
+    import sklearn.manifold
     import sklearn.mixture  # noqa: F401
     from threadpoolctl import threadpool_limits
 
-    # One thread: sums then come in one order, and the same data give the same bytes.
     with threadpool_limits(1):
-        return _hold(evidence, features, settings, progress)
+        yield
 
 
 def rule_fits(evidence: Evidence, settings: SegmentsSettings) -> dict[str, Fit]:
@@ -168,7 +178,11 @@ def _judge(
         difference=found[served].values["usefulness"] - found[other].values["usefulness"],
         low=low,
         high=high,
-        reason=f"the clustering is {said} than {rival}; it is served where it wins in {rule_of}",
+        reason=(
+            f"the clustering is {said} than {rival}; it is served where it wins in {rule_of}."
+            f" The difference in usefulness lies between {low:+.3f} and {high:+.3f} in 9 of 10"
+            " resamples"
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.segments.champion import segments_name
 from tasks.segments.model_files import combine_hashes, hash_texts
 from tasks.segments.refitting import Refitted
+from tasks.segments.search import Search
 from tasks.studies import StudyRecord
 from tasks.tracking.evidence import make_signature
 from tasks.tracking.tracker import Registered, Tracker
@@ -15,15 +16,19 @@ from tasks.tracking.tracker import Registered, Tracker
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from matplotlib.figure import Figure
+
     from tasks.settings import Settings
 
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
 COMMAND = "holdfast segments"
+_DOTS_PER_INCH = 110
 
 
 def describe_study(refitted: Refitted, settings: Settings, files: Path) -> StudyRecord:
-    """The parent run of a fit; `files` is a directory of figures and tables for people."""
+    """The parent run of a fit; its Pareto plot is drawn into the directory `files`."""
     outcome, search = refitted.outcome, refitted.outcome.search
+    plot_front(search).savefig(files / "pareto.png", dpi=_DOTS_PER_INCH)
     params: dict[str, float | int | str] = {
         "served": outcome.contest.served,
         "method": outcome.segmentation["method"],
@@ -67,6 +72,37 @@ def describe_study(refitted: Refitted, settings: Settings, files: Path) -> Study
         trials=tuple(one.record() for one in search.trials),
         child_trials=tuple(children[: settings.tracking.child_runs]),
     )
+
+
+def plot_front(search: Search) -> Figure:
+    """Usefulness over stability of the usable trials, coloured by separation; the front ringed."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title("What the search found, and what it chose", loc="left")
+    axes.set_xlabel("stability")
+    axes.set_ylabel("usefulness")
+    usable = [one for one in search.trials if not one.fault]
+    if usable:
+        separation, stability, usefulness = zip(*(one.objectives for one in usable), strict=True)
+        drawn = axes.scatter(stability, usefulness, c=separation, cmap="viridis", s=28)
+        figure.colorbar(drawn, ax=axes, label="separation")
+    for numbers, label, size in (
+        (search.front, "best at something", 90),
+        ((search.chosen.number,) if search.chosen else (), "chosen", 220),
+    ):
+        ringed = [search.trials[number] for number in numbers]
+        axes.scatter(
+            [one.values["stability"] for one in ringed],
+            [one.values["usefulness"] for one in ringed],
+            s=size,
+            facecolors="none",
+            edgecolors="black",
+            label=label,
+        )
+    axes.legend(frameon=False)
+    return figure
 
 
 def hash_refitted(refitted: Refitted) -> str:

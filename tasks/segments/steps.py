@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -22,8 +23,10 @@ from tasks.segments.champion import (
     promote,
     segments_name,
 )
+from tasks.segments.contest import one_thread
 from tasks.segments.data import plan_cutoffs
 from tasks.segments.describing import describe_segments, present_names
+from tasks.segments.figures import write_figures
 from tasks.segments.model_files import hash_texts, write_model
 from tasks.segments.refitting import Refitted, is_due, refit
 from tasks.segments.registering import describe_study, hash_refitted, register
@@ -71,9 +74,12 @@ def _assign_segments(lake: Lake, table: FeatureTable, segmented: Segmented) -> S
     if found is None:
         assigner = segmented.open()
         assigning.assign_customers(lake, table, assigner)
-        found = describe_segments(lake, table, segmented, assigner, sources, previous)
+        with one_thread():
+            found = describe_segments(lake, table, segmented, assigner, sources, previous)
         names = {one: words.en for one, words in present_names(assigner, lake.settings).items()}
         found = assigning.publish(lake, run_id, found, names)
+        if segmented.run_id is not None and segmented.fitted_as_of == found.as_of:
+            _show_run(lake, segmented.run_id, found)
     _show(found)
     return found
 
@@ -115,6 +121,8 @@ def _admit(lake: Lake, refitted: Refitted, old: Segmented | None) -> Segmented:
         ),
         old.decision_id if old is not None else None,
     )
+    if directory != unregistered:
+        shutil.rmtree(unregistered, ignore_errors=True)
     _mirror(lake, segmented)
     return segmented
 
@@ -149,6 +157,16 @@ def _mirror(lake: Lake, segmented: Segmented) -> None:
                 tracker.set_alias(CHALLENGER, None)
     except ServiceDown as error:
         _LOG.warning("MLflow's alias waits: %s", " ".join(str(error).split()))
+
+
+def _show_run(lake: Lake, run_id: str, found: SegmentFindings) -> None:
+    """Profiles, maps and movements beside the fit's trials; the findings stand without."""
+    try:
+        with open_tracker(lake.settings) as tracker, tempfile.TemporaryDirectory() as temporary:
+            write_figures(found, Path(temporary))
+            tracker.add_files(run_id, Path(temporary))
+    except ServiceDown as error:
+        _LOG.warning("MLflow does not show the segments: %s", " ".join(str(error).split()))
 
 
 def _show(found: SegmentFindings) -> None:

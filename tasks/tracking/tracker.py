@@ -281,6 +281,21 @@ class Tracker:
                 self._client.set_terminated(run_id)
         return run_id
 
+    def add_files(self, run_id: str, directory: Path) -> None:
+        """Add a directory's files to a run's artifacts; what has the same name is replaced.
+
+        A run that was deleted in the UI takes none.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with answers(self.uri):
+            try:
+                self._client.log_artifacts(run_id, str(directory))
+            except MlflowException as error:
+                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+                _LOG.warning("Figures could not be shown on a run that is gone from MLflow.")
+
     def finish_run(self, run_id: str, *, failed: bool = False) -> None:
         """Close the parent run."""
         with answers(self.uri):
