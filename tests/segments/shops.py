@@ -40,10 +40,10 @@ QUICK: dict[str, Any] = {
     "finalists": 2,
     "resamples": 2,
     "contest_resamples": 4,
-    "search_rows": 400,
+    "search_rows": 200,
     "judged_rows": 400,
     "silhouette_rows": 200,
-    "described_rows": 800,
+    "described_rows": 240,
     "micro_groups": 40,
     "methods": ["kmeans", "ward"],
 }

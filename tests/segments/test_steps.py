@@ -101,7 +101,12 @@ def make_features_handle(lake: Lake) -> Any:
     return FeatureTable("segment_features", cutoffs, cutoffs, 1, "", 1800, FEATURES, True)
 
 
-def test_rules_select_in_the_lake_whom_they_say(lake: Lake) -> None:
+def test_rules_select_in_the_lake_whom_they_say(make_settings: MakeSettings) -> None:
+    with open_lake(make_settings(segments={**QUICK, "described_rows": 1000})) as lake:
+        _check_rules(lake)
+
+
+def _check_rules(lake: Lake) -> None:
     found = segment(lake)
     for one in found.segments:
         assert len(one.conditions) <= 5
