@@ -21,6 +21,7 @@ from tasks.channels import OncallSettings
 from tasks.contracts import POPULATION
 from tasks.drivers import ReasonsSettings
 from tasks.errors import ConfigurationError, UsageError, suggest
+from tasks.groups import SegmentsSettings
 from tasks.offers import ActionsSettings, ForecastsSettings
 from tasks.populations import SimulationSettings
 from tasks.sections import (
@@ -67,6 +68,7 @@ class Settings(Section):
     registry: RegistrySettings
     scoring: ScoringSettings
     tracking: TrackingSettings
+    segments: SegmentsSettings
     simulation: SimulationSettings
     services: ServicesSettings
     oncall: OncallSettings

@@ -123,6 +123,15 @@ def read_signature(candidate: Candidate) -> ModelSignature:
     return ModelSignature(inputs, Schema([ColSpec("double", "probability"), *reasons]))
 
 
+def make_signature(numbers: Sequence[str], texts: Sequence[str]) -> ModelSignature:
+    """A signature of doubles in (NaN: missing) and texts out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    inputs = Schema([ColSpec("double", name, required=True) for name in numbers])
+    return ModelSignature(inputs, Schema([ColSpec("string", name) for name in texts]))
+
+
 def pinned_requirements(kind: str) -> list[str]:
     """What a model needs to be loaded elsewhere, each at the version installed here."""
     names = _RULE_REQUIREMENTS if kind == "rule" else _REQUIREMENTS

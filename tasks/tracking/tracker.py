@@ -68,6 +68,12 @@ class Tracker:
         self.model_name = model_name(settings.deployment)
         self._client = client
 
+    def of_model(self, name: str) -> Tracker:
+        """The same store, for the aliases and versions of another registered model."""
+        other = Tracker(self.settings, self.uri, self._client)
+        other.model_name = name
+        return other
+
     def close_abandoned(self) -> int:
         """Mark runs that killed trainings of this host have left open KILLED; how many."""
         with answers(self.uri):
@@ -282,6 +288,21 @@ class Tracker:
             if not found:
                 self._client.set_terminated(run_id)
         return run_id
+
+    def add_files(self, run_id: str, directory: Path) -> None:
+        """Add a directory's files to a run's artifacts; what has the same name is replaced.
+
+        A run that was deleted in the UI takes none.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with answers(self.uri):
+            try:
+                self._client.log_artifacts(run_id, str(directory))
+            except MlflowException as error:
+                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+                _LOG.warning("Figures could not be shown on a run that is gone from MLflow.")
 
     def finish_run(self, run_id: str, *, failed: bool = False) -> None:
         """Close the parent run."""

@@ -1,0 +1,169 @@
+"""A segmentation as files: everything that assigning and MLflow need, and nothing of a customer."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.crash import crash_point
+from tasks.errors import DiskFailure, InternalError, Refused, StoredDataCorrupt
+from tasks.findings import Words
+from tasks.segments import model_code
+from tasks.segments.candidates import Segmentation
+
+_CODE = "model_code.py"
+# Under this name the file leaves MLflow alone.
+_MODULE = "holdfast_segments_model"
+
+
+class Assigner(Protocol):
+    """An opened segmentation: rows of features in, segment_ids out. Columns are taken by name."""
+
+    feature_names: tuple[str, ...]
+    segment_ids: dict[int, str]
+    names: dict[str, dict[str, str]]
+
+    def predict(self, features: Any) -> NDArray[np.object_]:
+        """The segment_id of each row of an Arrow table, shape (rows,)."""
+        ...
+
+    def predict_matrix(self, matrix: NDArray[np.float64]) -> NDArray[np.object_]:
+        """The same of columns in the order of `feature_names`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLabel:
+    """A label of a segmentation with the id that keeps its meaning, and its name."""
+
+    label: int
+    segment_id: str
+    words: Words
+
+
+def render_model(segmentation: Segmentation, labels: Sequence[NamedLabel]) -> dict[str, str]:
+    """The files of a model directory by name; the same segmentation gives the same bytes."""
+    segments = [
+        {"label": one.label, "segment_id": one.segment_id, "en": one.words.en, "ko": one.words.ko}
+        for one in sorted(labels, key=lambda one: one.label)
+    ]
+    return {
+        "segmentation.json": _json(segmentation),
+        "segments.json": _json({"segments": segments}),
+        _CODE: Path(model_code.__file__).read_text(encoding="utf-8"),
+    }
+
+
+def hash_texts(files: Mapping[str, str]) -> dict[str, str]:
+    """sha256 of each file by its name, as they will stand on disk."""
+    return {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in files.items()}
+
+
+def combine_hashes(files: Mapping[str, str]) -> str:
+    """One sha256 for a model: over `<name> <sha256>` lines in name order."""
+    lines = "".join(f"{name} {files[name]}\n" for name in sorted(files))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def write_model(directory: Path, files: Mapping[str, str]) -> Path:
+    """Write the files to `directory`, durable, all or nothing; one that holds them is kept.
+
+    Raises DiskFailure (73).
+    """
+    if _holds(directory, hash_texts(files)):
+        return directory
+    aside = directory.with_name(f".{directory.name}.{uuid4().hex[:8]}")
+    try:
+        aside.mkdir(parents=True, mode=0o700)
+        for name, text in files.items():
+            with (aside / name).open("x", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        crash_point("segments.model_written")
+        shutil.rmtree(directory, ignore_errors=True)
+        aside.rename(directory)
+        _sync_directory(directory.parent)
+    except OSError as error:
+        raise DiskFailure(
+            "The segments' files could not be kept.",
+            found=f"{directory}: {error.strerror or error}",
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return directory
+
+
+def verify_model(directory: Path, expected: Mapping[str, str]) -> None:
+    """Compare every file with its checksum in the ledger; parse nothing.
+
+    Raises StoredDataCorrupt (74) where the files are gone, Refused (77) where they differ.
+    """
+    if not directory.is_dir():
+        raise StoredDataCorrupt(
+            "The files of the segments are gone.", found=f"There is no {directory}."
+        )
+    found: dict[str, str] = {}
+    for path in sorted(directory.iterdir()):
+        if path.is_symlink() or not path.is_file():
+            raise Refused(
+                "The segments' directory holds something other than plain files.",
+                found=f"{path.name} in {directory}",
+            )
+        found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    if not expected or found != dict(expected):
+        names = sorted(
+            name for name in {*found, *expected} if found.get(name) != expected.get(name)
+        )
+        raise Refused(
+            "The segments' files are not those that were let in; they are not loaded.",
+            found=f"{', '.join(names)} in {directory}",
+            next_step="find out who changed them; the next fit of the segments writes new ones",
+        )
+
+
+def open_files(directory: Path, files: Mapping[str, str]) -> Assigner:
+    """Open a segmentation in this process; its files are verified here, at the last moment."""
+    verify_model(directory, files)
+    spec = importlib.util.spec_from_file_location(_MODULE, directory / _CODE)
+    if spec is None or spec.loader is None:
+        raise InternalError("A model's code is no module.", found=str(directory / _CODE))
+    module = importlib.util.module_from_spec(spec)
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = before
+    return cast(Assigner, module.open_model(str(directory)))
+
+
+def _holds(directory: Path, expected: Mapping[str, str]) -> bool:
+    try:
+        verify_model(directory, expected)
+    except (Refused, StoredDataCorrupt):
+        return False
+    return True
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
