@@ -1,0 +1,2 @@
+"""stub to be replaced"""
+def value_contracts(*a): raise NotImplementedError
