@@ -44,3 +44,23 @@ def value(deployment: str | Path) -> ValueFindings:
             tables=tables,
         )
         return valuing.value_customers(lake, serving, past, horizons)
+
+
+def _value_contracts(
+    lake: Lake, settings: Settings, now: PointInTime, snapshot: Snapshot, serving: FeatureTable
+) -> ValueFindings:
+    """Where leaving is the end of a contract: judged a horizon ago, or within a labelled set."""
+    if settings.features.outcome == "given":
+        everybody = features.build(
+            lake,
+            (now.as_of,),
+            (now.known_by,),
+            snapshot,
+            settings.features,
+            labels_as_of=now.as_of,
+            labels_known_by=now.known_by,
+        )
+        return valuing.value_subscribers(lake, serving, everybody, None)
+    judged = now.as_of - timedelta(days=valuing.find_horizon_days(settings))
+    past = features.build(lake, (judged,), now.known_at((judged,)), snapshot, settings.features)
+    return valuing.value_subscribers(lake, serving, past, judged)

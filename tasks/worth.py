@@ -21,6 +21,12 @@ class ContractSettings(Section):
     period_days: float = Field(
         30.4375, gt=0, le=366, description="Days that one `period_amount` pays for."
     )
+    window_days: int = Field(
+        365,
+        ge=30,
+        le=36500,
+        description="Contracts seen in the last days of this number tell how long they last.",
+    )
     folds: int = Field(
         5, ge=2, le=20, description="Parts of a labelled set, each judged by a curve of the others."
     )
@@ -39,7 +45,10 @@ class ContradictionSettings(Section):
         0.2, gt=0, lt=0.5, description="Who has left already, says the purchase model."
     )
     valuable_share: float = Field(
-        0.2, gt=0, lt=1, description="The customers of highest value, before the two are reconciled."
+        0.2,
+        gt=0,
+        lt=1,
+        description="The customers of highest value, before the two are reconciled.",
     )
 
 
@@ -61,9 +70,9 @@ class ValueSettings(Section):
     confidence: float = Field(0.90, gt=0.5, lt=1, description="Of every interval.")
     seed: int = Field(2011, ge=0, le=10**9, description="Same data, lock and seed: same values.")
     trials: int = Field(
-        12, ge=1, le=1000, description="Settings tried for each learnt model; more cost time."
+        10, ge=1, le=1000, description="Settings tried for each learnt model; more cost time."
     )
-    maximum_trees: int = Field(300, ge=10, le=10_000, description="Trees of the longest trial.")
+    maximum_trees: int = Field(200, ge=10, le=10_000, description="Trees of the longest trial.")
     training_cutoffs: int = Field(
         6, ge=1, le=60, description="Earlier cut-offs that the learnt models see, at most."
     )

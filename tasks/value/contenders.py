@@ -155,9 +155,7 @@ def fit_models(lake: Lake, sight: Sight, as_of: datetime) -> PurchaseModels:
     )
 
 
-def tell_alive(
-    models: PurchaseModels, basics: Basics, horizon_days: int, churn_days: int
-) -> Alive:
+def tell_alive(models: PurchaseModels, basics: Basics, horizon_days: int, churn_days: int) -> Alive:
     """P(alive), expected orders and the chance of one, as the purchase models have it."""
     x, t_x, age = basics.frequency, basics.recency_weeks, basics.age_weeks
     alive = find_alive(models.mbg, x, t_x, age)

@@ -33,9 +33,7 @@ def find_horizon_days(settings: Settings) -> int:
     return settings.value.horizon_days or settings.features.horizon_days
 
 
-def plan_horizons(
-    as_of: datetime, first_order: datetime | None, settings: Settings
-) -> Horizons:
+def plan_horizons(as_of: datetime, first_order: datetime | None, settings: Settings) -> Horizons:
     """The cut-offs of a night.
 
     Raises DataRejected (65) if no horizon has passed since the history was long enough.

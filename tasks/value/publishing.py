@@ -63,9 +63,7 @@ class Valuation:
     trials: tuple[TriedSetting, ...] = ()
 
 
-def name_run(
-    settings: Settings, table: FeatureTable, scoring_id: str | None, orders: str
-) -> str:
+def name_run(settings: Settings, table: FeatureTable, scoring_id: str | None, orders: str) -> str:
     """The run's id: sha256, shortened, over everything that its rows depend on.
 
     `orders` names what is known of the customers' past beside the features of the night.

@@ -74,9 +74,7 @@ def correct(amount: Floats, order_probability: Floats, churn_probability: Floats
     return np.where(np.isnan(churn_probability), amount, amount * factor)
 
 
-def correct_alive(
-    alive: Floats, order_if_alive: Floats, churn_probability: Floats
-) -> Floats:
+def correct_alive(alive: Floats, order_if_alive: Floats, churn_probability: Floats) -> Floats:
     """min(1, (1 - churn) / P(order if alive)). NaN churn leaves `alive` as it was."""
     corrected = np.minimum(1.0, (1 - churn_probability) / np.maximum(order_if_alive, 1e-12))
     return np.where(np.isnan(churn_probability), alive, corrected)

@@ -15,11 +15,19 @@ from tasks.orchestration import publish_markdown, step
 from tasks.studies import StudyRecord
 from tasks.tracking.tracker import open_tracker
 from tasks.value.contracts import value_contracts
-from tasks.value.horizons import Horizons, plan_horizons
+from tasks.value.horizons import Horizons, find_horizon_days, plan_horizons
 from tasks.value.publishing import Valuation, find_run, name_run
 from tasks.value.reading import find_first_order, find_scoring, name_orders, see_orders
 from tasks.value.valuing import require_horizon, value_orders
 from tasks.warehouse import Lake
+
+__all__ = [
+    "find_horizon_days",
+    "plan",
+    "render",
+    "value_customers",
+    "value_subscribers",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +47,7 @@ def _value_customers(
     scoring_id = find_scoring(lake, serving.as_of[-1])
     orders = name_orders(lake, sight, serving.as_of[-1])
     run_id = name_run(lake.settings, serving, scoring_id, orders)
-    made = find_run(lake, run_id) or value_orders(
-        lake, run_id, serving, past, horizons, scoring_id
-    )
+    made = find_run(lake, run_id) or value_orders(lake, run_id, serving, past, horizons, scoring_id)
     return _tell(lake, made, past)
 
 

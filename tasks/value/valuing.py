@@ -181,9 +181,7 @@ def _gather_lessons(
     lessons = divide(
         np.concatenate([part.features for part in parts]),
         np.concatenate([part.spend for part in parts]),
-        np.concatenate(
-            [np.full(len(part.spend), number) for number, part in enumerate(parts)]
-        ),
+        np.concatenate([np.full(len(part.spend), number) for number, part in enumerate(parts)]),
         np.concatenate([part.lot for part in parts]),
         apart,
     )
@@ -287,9 +285,7 @@ def _describe(
     has_challengers: bool,
 ) -> ValueFindings:
     value, economics = settings.value, settings.economics
-    coverage = measure_coverage(
-        judged.spend, prediction, value.bands, value.confidence, value.seed
-    )
+    coverage = measure_coverage(judged.spend, prediction, value.bands, value.confidence, value.seed)
     down, up = find_total_factors(
         judged.spend, prediction, value.resamples, value.confidence, value.seed
     )
@@ -349,4 +345,3 @@ def _count_contradictions(values: Values, before: Floats) -> tuple[Contradiction
             )
         )
     return tuple(found)
-

@@ -21,6 +21,14 @@ CONTRADICTIONS: dict[str, Words] = {
         en="sure to stay by churn, and gone already by the purchase model",
         ko="이탈 모형으로는 남을 고객인데 구매 모형으로는 이미 떠난 고객",
     ),
+    "leaving_but_lasting": Words(
+        en="about to leave by churn, and sure to stay by the age of the contract",
+        ko="이탈 모형으로는 떠나기 직전인데 계약 기간으로는 남을 고객",
+    ),
+    "staying_but_ending": Words(
+        en="sure to stay by churn, and about to end by the age of the contract",
+        ko="이탈 모형으로는 남을 고객인데 계약 기간으로는 곧 끝날 고객",
+    ),
 }
 
 
