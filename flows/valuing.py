@@ -46,12 +46,12 @@ def show_value(found: ValueFindings) -> None:
         deciles.add_row(str(place), f"{predicted:,.2f}", f"{observed:,.2f}")
     console.print(deciles)
     contradictions = _table("contradiction", "customers", "before", "after")
-    for one in found.contradictions:
+    for clash in found.contradictions:
         contradictions.add_row(
-            one.code,
-            f"{one.customers:,}",
-            f"{one.before_amount:,.2f}",
-            f"{one.after_amount:,.2f}",
+            clash.code,
+            f"{clash.customers:,}",
+            f"{clash.before_amount:,.2f}",
+            f"{clash.after_amount:,.2f}",
         )
     console.print(contradictions)
     for note in found.notes:

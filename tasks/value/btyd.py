@@ -31,6 +31,8 @@ _STARTS = ((0.5, 0.3, 0.6, 2.0), (1.5, 0.5, 0.3, 8.0), (0.2, 0.1, 1.5, 1.5))
 # Parameters stay within e^-9 to e^9 of the start's scale: beyond, they no longer change a figure.
 _LOG_BOUND = 9.0
 _NEAR_ONE = 1e-5
+_MOST_TERMS = 200_000
+_PRECISION = 1e-13
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,17 +202,39 @@ def expect_orders(
 
     where c = a + b + x - 1 (mbg_nbd: one more), and c - r - x does not depend on x.
     """
-    from scipy.special import hyp2f1
-
     a = model.a if abs(model.a - 1) > _NEAR_ONE else 1 + _NEAR_ONE  # a limit at a = 1
     passed = 1.0 if model.kind == "mbg_nbd" else 0.0
     constant = a + model.b + passed - 1
     c = constant + frequency
     c = np.where(np.abs(c) < _NEAR_ONE, _NEAR_ONE, c)  # another at c = 0, of who ordered once
     z = horizon / (model.alpha + age + horizon)
-    curve = np.power(1 - z, a - 1) * hyp2f1(constant - model.r, a - 1, c, z)
+    curve = np.power(1 - z, a - 1) * _sum_hypergeometric(constant - model.r, a - 1, c, z)
     if_alive = np.maximum(c / (a - 1) * (1 - curve), 0.0)
     return np.asarray(if_alive * find_alive(model, frequency, recency, age))
+
+
+def _sum_hypergeometric(first: float, second: float, c: Floats, z: Floats) -> Floats:
+    """F(first, second; c; z) for 0 <= z < 1 by its series; SciPy's is wrong for large c.
+
+    A term shrinks by z at least once n has passed `first` and `second`; rows that have converged
+    are left alone, so the usual cost is some forty terms.
+    """
+    total = np.ones(c.shape)
+    rows = np.arange(c.size)
+    term, denominator, argument = np.ones(c.size), c.ravel().astype(np.float64), z.ravel()
+    sums = total.ravel()
+    for n in range(_MOST_TERMS):
+        term = term * ((first + n) * (second + n) / (n + 1)) * argument / (denominator + n)
+        sums[rows] += term
+        # What is left is no more than a geometric series of this term.
+        rest = np.abs(term) * argument / (1 - argument)
+        open_ = rest > _PRECISION * np.abs(sums[rows])
+        if n > max(abs(first), abs(second)):
+            if not open_.any():
+                break
+            rows, term = rows[open_], term[open_]
+            denominator, argument = denominator[open_], argument[open_]
+    return sums.reshape(c.shape)
 
 
 def _require_sound(counts: Counts) -> None:

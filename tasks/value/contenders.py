@@ -46,7 +46,11 @@ class PurchaseModels:
     @property
     def parameters(self) -> dict[str, float]:
         """All parameters by name (`bg_nbd_r`), times in weeks, with the log likelihoods."""
-        named = {"bg_nbd": self.bg, "mbg_nbd": self.mbg, "gamma_gamma": self.amounts}
+        named: dict[str, PurchaseModel | AmountModel] = {
+            "bg_nbd": self.bg,
+            "mbg_nbd": self.mbg,
+            "gamma_gamma": self.amounts,
+        }
         return {
             f"{name}_{key}": value
             for name, model in named.items()

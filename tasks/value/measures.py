@@ -58,7 +58,7 @@ def captured_share(observed: Floats, predicted: Floats, top_share: float) -> flo
 
 
 def bias_share(observed: Floats, predicted: Floats) -> float:
-    """Predicted over observed sum, less 1; what was predicted, as a number, if nothing was spent."""
+    """Predicted over observed sum, less 1; where nothing was spent, 1 if any was predicted."""
     total = float(observed.sum())
     return float(predicted.sum()) / total - 1 if total > 0 else float(predicted.sum() > 0)
 

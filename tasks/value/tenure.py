@@ -45,7 +45,7 @@ class Tenure:
 
     def cumulative(self, age: Floats) -> Floats:
         beyond = np.maximum(age - self.ages[-1], 0.0) * self.daily_hazard
-        return np.interp(age, self.ages, self.hazard) + beyond
+        return np.asarray(np.interp(age, self.ages, self.hazard) + beyond)
 
     def stays(self, age: Floats, days: Floats | float) -> Floats:
         """Probability that a contract of this age is open `days` later."""

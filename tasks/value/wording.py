@@ -81,8 +81,8 @@ def say_reconciled(before: str, after: str) -> Words:
 
 def say_survival(customers: int, left: int) -> Words:
     return Words(
-        en=f"Remaining time is read off a survival curve of {customers:,} tenures, {left:,} of which"
-        " have ended (Kaplan-Meier).",
+        en=f"Remaining time is read off a survival curve of {customers:,} tenures, {left:,} of"
+        " which have ended (Kaplan-Meier).",
         ko=f"남은 기간은 계약 기간 {customers:,}건(종료 {left:,}건)의 생존 곡선(카플란-마이어)에서"
         " 읽었습니다.",
     )

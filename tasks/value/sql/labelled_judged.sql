@@ -1,5 +1,5 @@
--- Grain: one row a customer of a labelled set: age at the start of the window, the
--- days of it they were a customer in, what a period costs, whether they were there at its end, and their part.
+-- Grain: one row a customer of a labelled set: age at the start of the churn horizon, the days of
+-- it that they were a customer, what a period costs, whether they were there at its end, their part.
 select
     greatest({tenure} * $unit_days::double - $churn_days::double, 0)::double as age_days,
     least({tenure} * $unit_days::double, $churn_days::double)::double as seen_days,
