@@ -32,6 +32,9 @@ Floats = NDArray[np.float64]
 # multiply a customer's spend by a thousand.
 LEAST_ORDER_PROBABILITY = 0.02
 
+_GROUP_CUSTOMERS = 50
+_MOST_GROUPS = 100
+
 CODES = (
     "alive_for_certain",
     "leaving_but_valuable",
@@ -54,18 +57,21 @@ class Curve:
 def find_curve(score: Floats, ordered: NDArray[np.bool_]) -> Curve:
     """What a score said of an order within the churn horizon, at the judged cut-off.
 
-    By isotonic regression: a probability over another horizon, or one that is off in its level,
-    becomes one of this horizon.
+    By isotonic regression of groups of equal size: a probability over another horizon, or one that
+    is off in its level, becomes one of this horizon. Of single customers the regression would end
+    in a tail of 0, "none of the three lowest ordered", and divide by it.
     """
     from sklearn.isotonic import IsotonicRegression
 
-    fitted = IsotonicRegression(
-        y_min=LEAST_ORDER_PROBABILITY, y_max=1.0, increasing=True, out_of_bounds="clip"
-    ).fit(score, ordered.astype(np.float64))
-    return Curve(
-        np.asarray(fitted.X_thresholds_, dtype=np.float64),
-        np.asarray(fitted.y_thresholds_, dtype=np.float64),
+    places = np.argsort(score, kind="stable")
+    groups = np.array_split(places, max(1, min(_MOST_GROUPS, len(places) // _GROUP_CUSTOMERS)))
+    means = np.array([score[group].mean() for group in groups])
+    shares = np.array([ordered[group].mean() for group in groups])
+    sizes = np.array([len(group) for group in groups])
+    fitted = IsotonicRegression(y_min=LEAST_ORDER_PROBABILITY, y_max=1.0).fit_transform(
+        means, shares, sample_weight=sizes
     )
+    return Curve(means, np.asarray(fitted, dtype=np.float64))
 
 
 def correct(amount: Floats, order_probability: Floats, churn_probability: Floats) -> Floats:

@@ -73,9 +73,9 @@ def fit_tenure(spells: Spells) -> Tenure:
     last = int(np.flatnonzero(enough).max())
     first = int(np.flatnonzero(enough).min())
     left = np.asarray(curve.n_events, dtype=np.float64)[first : last + 1]
-    share = np.minimum(left / at_risk[first : last + 1], 1 - np.exp(-_GONE))
+    stay = np.maximum(1 - left / at_risk[first : last + 1], np.exp(-_GONE))
     ages = np.asarray(curve.surv_times, dtype=np.float64)[first : last + 1]
-    hazard = np.cumsum(-np.log1p(-share))
+    hazard = np.cumsum(-np.log(stay))
     return Tenure(
         np.concatenate(([0.0], ages)),
         np.concatenate(([0.0], hazard)),
