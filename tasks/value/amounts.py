@@ -39,15 +39,16 @@ class AmountModel:
 def fit_amounts(orders: Floats, mean_amount: Floats, customers: Floats) -> AmountModel:
     """The parameters that make the mean amounts most likely; `customers[i]` share the row i.
 
-    Arrays of shape (rows,), amounts above 0. Raises DataRejected (65) for fewer than two rows.
+    Arrays of shape (rows,), amounts above 0. Raises DataRejected (65) for fewer than two customers.
     """
     from scipy.optimize import minimize
 
     sound = (orders > 0) & (mean_amount > 0) & np.isfinite(mean_amount)
-    if np.count_nonzero(sound) < 2:
+    known = float(customers[sound].sum())
+    if known < 2:
         raise DataRejected(
             "What an order is worth cannot be learnt from these orders.",
-            found=f"{np.count_nonzero(sound):,} different customers with amounts above 0",
+            found=f"{known:,.0f} customers with amounts above 0",
             next_step="ingest orders with their amounts, then run the same command again",
         )
     x, z, share = orders[sound], mean_amount[sound], customers[sound]

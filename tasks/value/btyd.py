@@ -28,8 +28,9 @@ Kind = Literal["bg_nbd", "mbg_nbd"]
 
 # Starts of the search, as (r, alpha over the mean age, a, b).
 _STARTS = ((0.5, 0.3, 0.6, 2.0), (1.5, 0.5, 0.3, 8.0), (0.2, 0.1, 1.5, 1.5))
-# Parameters stay within e^-9 to e^9 of the start's scale: beyond, they no longer change a figure.
-_LOG_BOUND = 9.0
+# Where parameters are looked for, alpha over the mean age: beyond, they no longer change a figure
+# (a beta distribution of a + b = 1100 is a point), and powers of them overflow.
+_BOUNDS = ((1e-3, 1e3), (1e-4, 1e4), (1e-4, 100.0), (1e-4, 1000.0))
 _NEAR_ONE = 1e-5
 _MOST_TERMS = 200_000
 _PRECISION = 1e-13
@@ -75,6 +76,10 @@ def fit_purchases(counts: Counts, kind: Kind) -> PurchaseModel:
     likelihood = _Likelihood(counts, kind)
     scale = float(np.average(counts.age, weights=counts.customers))
     best: Any = None
+    bounds = [
+        tuple(np.log(np.array(pair) * (scale if place == 1 else 1.0)))
+        for place, pair in enumerate(_BOUNDS)
+    ]
     for r, alpha, a, b in _STARTS:
         start = np.log([r, alpha * scale, a, b])
         found = minimize(
@@ -82,7 +87,7 @@ def fit_purchases(counts: Counts, kind: Kind) -> PurchaseModel:
             start,
             jac=True,
             method="L-BFGS-B",
-            bounds=[(value - _LOG_BOUND, value + _LOG_BOUND) for value in start],
+            bounds=bounds,
             options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-8},
         )
         if np.isfinite(found.fun) and (best is None or found.fun < best.fun - 1e-9):
@@ -216,24 +221,25 @@ def expect_orders(
 def _sum_hypergeometric(first: float, second: float, c: Floats, z: Floats) -> Floats:
     """F(first, second; c; z) for 0 <= z < 1 by its series; SciPy's is wrong for large c.
 
-    A term shrinks by z at least once n has passed `first` and `second`; rows that have converged
-    are left alone, so the usual cost is some forty terms.
+    Rows that have converged are left alone, so the usual cost is some forty terms.
     """
-    total = np.ones(c.shape)
+    sums = np.ones(c.size)
     rows = np.arange(c.size)
     term, denominator, argument = np.ones(c.size), c.ravel().astype(np.float64), z.ravel()
-    sums = total.ravel()
     for n in range(_MOST_TERMS):
-        term = term * ((first + n) * (second + n) / (n + 1)) * argument / (denominator + n)
+        ratio = ((first + n) * (second + n) / (n + 1)) * argument / (denominator + n)
+        term = term * ratio
         sums[rows] += term
-        # What is left is no more than a geometric series of this term.
-        rest = np.abs(term) * argument / (1 - argument)
-        open_ = rest > _PRECISION * np.abs(sums[rows])
-        if n > max(abs(first), abs(second)):
-            if not open_.any():
-                break
+        if n < -min(first, second) + 1:
+            continue  # terms still change their sign
+        # Ratios go to z from here on: what is left is no more than a geometric series.
+        most = np.maximum(np.abs(ratio), argument)
+        open_ = (most >= 1) | (np.abs(term) * most > _PRECISION * (1 - most) * np.abs(sums[rows]))
+        if not open_.all():
             rows, term = rows[open_], term[open_]
             denominator, argument = denominator[open_], argument[open_]
+            if not len(rows):
+                break
     return sums.reshape(c.shape)
 
 

@@ -162,8 +162,8 @@ def test_expected_orders_by_plain_integration(
     kind=st.sampled_from(["bg_nbd", "mbg_nbd"]),
     r=positive,
     alpha=st.floats(0.5, 40),
-    a=st.one_of(positive, st.just(1.0)),
-    b=positive,
+    a=st.one_of(positive, st.just(1.0), st.just(100.0)),
+    b=st.one_of(positive, st.just(1000.0)),
     age=st.floats(0.1, 3000),
     horizon=st.floats(0.1, 500),
 )
@@ -179,10 +179,10 @@ def test_figures_stay_sound_for_anybody(
     chance = alive * find_order_if_alive(model, x, ages, horizon)
     assert ((alive >= 0) & (alive <= 1)).all()
     assert np.isfinite(orders).all()
-    assert (orders >= chance * (1 - 1e-6) - 1e-9).all()  # one order at least, where one comes
+    assert (orders >= chance * (1 - 1e-3) - 1e-9).all()  # one order at least, where one comes
     assert (alive[0] == 1) == (kind == "bg_nbd") or alive[0] > 1 - 1e-9
     longer = expect_orders(model, x, recency, ages, horizon * 2)
-    assert (longer >= orders * (1 - 1e-6) - 1e-9).all()
+    assert (longer >= orders * (1 - 1e-3) - 1e-9).all()
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,7 @@ def spells(entry: list[float], exit_: list[float], ended: list[bool], each: floa
 
 def test_curve_by_hand() -> None:
     """100 leave at 10 of 200 at risk, 50 of the 100 left at 20."""
-    made = fit_tenure(
-        spells([0, 0, 0, 0], [10, 10, 20, 30], [True, True, True, False], each=50)
-    )
+    made = fit_tenure(spells([0, 0, 0, 0], [10, 10, 20, 30], [True, True, True, False], each=50))
     assert made.contracts == 200
     assert made.ended == 150
     assert made.stays(np.zeros(1), 10.0)[0] == pytest.approx(0.5)
@@ -40,9 +38,7 @@ def test_curve_by_hand() -> None:
 
 def test_late_entry_is_no_early_survival() -> None:
     """Those who came late are not at risk before: of 100 seen at age 5, half leave there."""
-    made = fit_tenure(
-        spells([0, 0, 90], [5, 20, 100], [True, False, False], each=100)
-    )
+    made = fit_tenure(spells([0, 0, 90], [5, 20, 100], [True, False, False], each=100))
     assert made.stays(np.zeros(1), 5.0)[0] == pytest.approx(0.5)
 
 
@@ -75,9 +71,7 @@ def test_expected_and_quantile_days_of_a_flat_hazard() -> None:
     assert flat_tenure(FLAT) == FLAT
 
 
-@given(
-    age=st.floats(0, 5000), churn=st.floats(0, 1), other=st.floats(0, 1), days=st.floats(7, 700)
-)
+@given(age=st.floats(0, 5000), churn=st.floats(0, 1), other=st.floats(0, 1), days=st.floats(7, 700))
 def test_days_follow_churn(age: float, churn: float, other: float, days: float) -> None:
     curve = Tenure(np.array([0.0, 30, 400]), np.array([0.0, 0.3, 0.5]), 0.002, 100, 50)
     ages, (lower, higher) = np.full(1, age), sorted([churn, other])
