@@ -91,6 +91,8 @@ class ValueFindings(Night):
     """Lifetime value over `horizon_days`; totals are discounted margin with their interval.
 
     `deciles` holds (mean predicted, mean observed) spend a customer, lowest tenth first.
+    `unreconciled_amount` is the total before it was made to agree with churn. `coverage_share` is
+    the part of the judged customers whose spend lay inside their interval, made for `confidence`.
     """
 
     kind: Literal["value"] = "value"
@@ -99,6 +101,9 @@ class ValueFindings(Night):
     total_amount: Decimal
     low_amount: Decimal
     high_amount: Decimal
+    unreconciled_amount: Decimal
+    confidence: float
+    coverage_share: float | None
     contest: Contest
     contenders: tuple[ValueContender, ...]
     deciles: tuple[tuple[float, float], ...]

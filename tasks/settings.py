@@ -37,6 +37,7 @@ from tasks.sections import (
 )
 from tasks.servers import ServicesSettings, TrackingSettings
 from tasks.sources import IntakeSettings
+from tasks.worth import ValueSettings
 
 PROJECT = Path(__file__).resolve().parent.parent
 CONF = PROJECT / "conf"
@@ -67,6 +68,7 @@ class Settings(Section):
     economics: EconomicsSettings
     registry: RegistrySettings
     scoring: ScoringSettings
+    value: ValueSettings
     tracking: TrackingSettings
     segments: SegmentsSettings
     simulation: SimulationSettings
