@@ -7,10 +7,16 @@ from typing import Annotated
 
 import typer
 
+from flows.acting import act
+from flows.explaining import reasons
+from flows.forecasting import forecast
+from flows.grouping import segments
 from flows.options import Json, chosen_deployment, open_settings, print_json
+from flows.picturing import report
 from flows.quarantine import add_quarantine
 from flows.reigning import champion, registry_commands, rollback
 from flows.ruling import rules
+from flows.valuing import value
 from tasks.errors import UsageError
 
 Supersede = Annotated[
@@ -55,7 +61,7 @@ def score(context: typer.Context) -> None:
 
 
 def nightly(context: typer.Context) -> None:
-    """Ingest, train, put to the gate and score: the whole night, or one clear stop."""
+    """The whole night, from the deliveries to the page of customers, or one clear stop."""
     settings = open_settings(context)
     from flows import showing
     from flows.nightly import nightly as flow
@@ -174,6 +180,12 @@ def add_commands(app: typer.Typer) -> None:
         ("ingest", ingest),
         ("train", train),
         ("score", score),
+        ("value", value),
+        ("segments", segments),
+        ("reasons", reasons),
+        ("forecast", forecast),
+        ("act", act),
+        ("report", report),
         ("status", status),
         ("simulate", simulate),
     ):

@@ -1,4 +1,4 @@
-"""The night: take in, learn, decide, score. Any step stops it with one cause; run it again."""
+"""The night: take in, learn, decide, score, understand. Any step stops it with one cause."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from prefect import flow
 from flows.ingest import ingest
 from flows.score import score
 from flows.train import train
+from flows.understand import Understanding, understand
 from tasks.handles import Batch, ScoreTable
 from tasks.intake import steps as intake
 from tasks.intake.degrees import TrainingHold
@@ -29,6 +30,7 @@ class Night:
     admission: Admission | None
     held: str
     scores: ScoreTable
+    understanding: Understanding
 
 
 @flow(name="nightly")
@@ -47,10 +49,11 @@ def nightly(deployment: str | Path, actor: str = "scheduler") -> Night:
         raise hold.error
     admission = run_flow(train, deployment) if hold is None else None
     scores = run_flow(score, deployment)
+    understanding = run_flow(understand, deployment)
     if hold is not None and hold.ends_night:
         raise hold.error
     held = hold.error.what if hold is not None else ""
-    return Night(taken.batches, taken.refused, admission, held, scores)
+    return Night(taken.batches, taken.refused, admission, held, scores, understanding)
 
 
 def _look_for_gaps(deployment: str | Path) -> tuple[TrainingHold | None, bool]:

@@ -13,8 +13,8 @@ from tasks.portrait.wording import Speech
 COMMANDS: Mapping[str, str] = {
     "churn": "train",
     "value": "value",
-    "segments": "segment",
-    "reasons": "explain",
+    "segments": "segments",
+    "reasons": "reasons",
     "forecasts": "forecast",
     "actions": "act",
 }
