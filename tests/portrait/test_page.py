@@ -319,6 +319,25 @@ def test_groups_that_are_no_more_keep_their_name() -> None:
     ]
 
 
+def test_in_the_first_grouping_nothing_is_new() -> None:
+    found = portrait(segments=segment_findings(moved_from=None, movements=()))
+    marks = Marks(found.segments, SPEECH)
+    assert tell_events(found, marks, SPEECH) == []
+    badges = [kind for card in list_cards(found, marks, SPEECH) for kind, _ in card.badges]
+    assert badges == ["alarm"]
+
+
+def test_money_that_is_counted_in_two_ways_is_not_passed_off_as_one() -> None:
+    said = "Compare them with each other alone."
+    assert said not in body(render_page(portrait(), "en"))
+    found = segment_findings()
+    less = tuple(
+        one.model_copy(update={"at_risk_amount": one.at_risk_amount / 10}) for one in found.segments
+    )
+    apart = portrait(segments=found.model_copy(update={"segments": less}))
+    assert said in body(render_page(apart, "en"))
+
+
 def test_marks_follow_ids_not_sizes() -> None:
     found = segment_findings()
     turned = found.model_copy(update={"segments": tuple(reversed(found.segments))})
