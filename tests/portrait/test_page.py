@@ -133,7 +133,7 @@ def _plain_colors(value: Any) -> Any:
         ("champion", "train"),
         ("value", "value"),
         ("segments", "segment"),
-        ("reasons", "explain"),
+        ("reasons", "reasons"),
         ("forecasts", "forecast"),
         ("actions", "act"),
     ],
