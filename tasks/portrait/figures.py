@@ -63,7 +63,7 @@ def draw_reasons(found: ReasonFindings, marks: Marks, speech: Speech) -> Figure 
     labels |= {
         "tickvals": list(range(len(drivers))),
         "ticktext": [wrapped(name, 26) for name in names],
-        "narrowtext": [wrapped(name, 12) for name in names],
+        "narrowtext": [wrapped(name, 15, 2) for name in names],
         "tickfont": {"color": "$ink", "size": 13},
         "showgrid": False,
     }
@@ -73,7 +73,7 @@ def draw_reasons(found: ReasonFindings, marks: Marks, speech: Speech) -> Figure 
         {
             "data": data,
             "layout": layout(
-                90 + 38 * len(drivers),
+                90 + 40 * len(drivers),
                 barmode="stack",
                 bargap=0.3,
                 xaxis=money_axis(speech, speech.say("column.at_risk")),

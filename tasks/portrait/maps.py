@@ -69,7 +69,7 @@ def draw_heat(found: SegmentFindings, marks: Marks, speech: Speech) -> Figure | 
     down |= {
         "tickvals": list(range(len(features))),
         "ticktext": [wrapped(name, 28) for name in features],
-        "narrowtext": [wrapped(name, 14) for name in features],
+        "narrowtext": [wrapped(name, 16, 2) for name in features],
         "tickfont": {"color": "$ink", "size": 12},
         "autorange": "reversed",
         "showgrid": False,

@@ -118,6 +118,7 @@ def render_page(portrait: Portrait, language: Language) -> str:
             stale=sections.find_stale(portrait, speech),
             notes=sections.list_notes(portrait, speech),
             contest=verdicts.tell_contest,
+            other_money=sections.tell_other_money(portrait, speech),
             alone=verdicts.is_alone(portrait),
             file_name=sections.file_name,
             command=functools.partial(verdicts.command_for, portrait),

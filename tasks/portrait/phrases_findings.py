@@ -36,6 +36,12 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
     ),
     "reasons.none": ("No stable reason", "안정적인 이유 없음"),
     "reasons.rest": ("{share}, others {rest}", "{share}, 타 그룹 {rest}"),
+    "reasons.other_money": (
+        "The amounts here add up to {here}, those of the groups above to {above}: reasons are"
+        " counted with another measure of a customer's value. Compare them with each other alone.",
+        "이 절의 금액 합계는 {here}, 위 그룹별 금액 합계는 {above}입니다."
+        " 고객 가치의 계산 기준이 다르므로 이 절 안에서만 비교하세요.",
+    ),
     "reasons.drivers": ("How firmly each reason holds", "이유별 신뢰도"),
     "reasons.weight": ("Weight", "비중"),
     "reasons.agreement": ("Holds in", "일치도"),

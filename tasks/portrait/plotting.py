@@ -40,10 +40,10 @@ def plain(text: str) -> str:
     return _escape(shown)
 
 
-def wrapped(text: str, width: int) -> str:
+def wrapped(text: str, width: int, lines_at_most: int = 3) -> str:
     """The same over several lines of `width` characters."""
     shown = show_controls(text).replace("\n", " ")
-    lines = textwrap.wrap(shown, width, max_lines=3, placeholder="…") or [""]
+    lines = textwrap.wrap(shown, width, max_lines=lines_at_most, placeholder="…") or [""]
     return "<br>".join(_escape(line) for line in lines)
 
 

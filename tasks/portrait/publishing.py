@@ -10,12 +10,13 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.crash import crash_point
 from tasks.errors import DiskFailure, HoldfastError
+from tasks.exports import export_directory
 from tasks.portrait.gathering import Portrait
 from tasks.portrait.page import render_page
 from tasks.portrait.sections import list_tiles
@@ -45,11 +46,8 @@ class Page:
 
 def page_path(settings: Settings, as_of: datetime, language: Language) -> Path:
     """`exports/<deployment>/<date>/customers.html`, in Korean `customers.ko.html`."""
-    moment = as_of.astimezone(UTC)
-    midnight = moment.hour == moment.minute == moment.second == 0
-    folder = moment.strftime("%Y-%m-%d" if midnight else "%Y-%m-%dT%H%M%SZ")
     name = "customers.html" if language == "en" else f"customers.{language}.html"
-    return settings.home / "exports" / settings.deployment / folder / name
+    return export_directory(settings, as_of) / name
 
 
 def publish_page(settings: Settings, portrait: Portrait) -> Page:

@@ -19,6 +19,8 @@ ASKED_SHARE = 0.9
 _TOP_REASONS, _MOST_TRAITS = 3, 6
 # A deviation of this many robust deviations fills a trait's bar.
 _FULL_BAR = 3.0
+# Sums of money at risk that differ by less, as a share of the larger, are the same money.
+_SAME_MONEY = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,10 @@ def list_cards(portrait: Portrait, marks: Marks, speech: Speech) -> list[Card]:
         badges: list[tuple[str, str]] = [
             (one.event, speech.say(f"groups.event.{one.event}"))
             for one in found.events
-            if one.segment_id == segment.segment_id and one.event not in ("kept", "died")
+            # In the first grouping every group is new, which says nothing.
+            if one.segment_id == segment.segment_id
+            and one.event not in ("kept", "died")
+            and found.moved_from is not None
         ]
         if segment.segment_id in alarmed:
             badges.append(("alarm", speech.say("groups.alarm")))
@@ -247,10 +252,25 @@ def _tell_cell(cell: ReasonCell | None, most: float, speech: Speech) -> dict[str
     }
 
 
+def tell_other_money(portrait: Portrait, speech: Speech) -> str:
+    """Said where reasons and groups count money at risk so that the sums lie apart, else empty."""
+    if portrait.reasons is None or portrait.segments is None:
+        return ""
+    by_reason = float(sum(one.at_risk_amount for one in portrait.reasons.cells))
+    by_group = float(sum(one.at_risk_amount for one in portrait.segments.segments))
+    if abs(by_reason - by_group) <= _SAME_MONEY * max(by_reason, by_group):
+        return ""
+    return speech.say(
+        "reasons.other_money",
+        here=speech.money_short(by_reason),
+        above=speech.money_short(by_group),
+    )
+
+
 def tell_events(portrait: Portrait, marks: Marks, speech: Speech) -> list[str]:
     """What became of the groups, in sentences; those that stayed are not named."""
     found = portrait.segments
-    if found is None:
+    if found is None or found.moved_from is None:
         return []
     sentences = []
     for one in found.events:

@@ -24,7 +24,7 @@ TERMS: dict[str, tuple[str, str]] = {
     "spending_explained": ("spending explained", "구매액 설명력"),
     "resampled_rand": ("adjusted Rand, resampled", "재표본 조정 랜드 지수"),
     "resampled_jaccard": ("Jaccard, resampled", "재표본 자카드"),
-    "adjacent_rand": ("adjusted Rand, month to month", "월간 조정 랜드 지수"),
+    "monthly_rand": ("adjusted Rand, month to month", "월간 조정 랜드 지수"),
     "groups": ("groups", "그룹 수"),
     "smallest_share": ("smallest group", "가장 작은 그룹"),
     "silhouette": ("silhouette", "실루엣"),

@@ -45,8 +45,9 @@ class Speech:
         return english.format(**values)
 
     def words(self, words: Words) -> str:
-        """A text of findings, in English where the other language is empty."""
-        return (words.ko if self.language == "ko" else words.en) or words.en
+        """A text of findings, in English where the other language is empty; as it begins a line."""
+        text = (words.ko if self.language == "ko" else words.en) or words.en
+        return text[:1].upper() + text[1:]
 
     def term(self, code: str) -> str:
         """The name of a code (measure, method, cause); an unknown one as it is, but readable."""
@@ -103,6 +104,10 @@ class Speech:
             return f"{float(share) * 100:g}%"
         except ValueError:
             return share
+
+    def tenths(self, value: float) -> str:
+        """`2.8`."""
+        return f"{value:,.1f}" if math.isfinite(value) else NOTHING
 
     def probability(self, value: float) -> str:
         """A p-value with its sign, never as zero."""

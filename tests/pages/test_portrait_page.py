@@ -193,9 +193,23 @@ def test_text_can_be_read(browser: Browser, tmp_path: Path, scheme: str) -> None
     assert worst["ratio"] >= 4.5, worst
 
 
-def test_it_prints_with_everything_open(browser: Browser, tmp_path: Path) -> None:
+def test_it_prints_within_a_page_and_is_itself_again(browser: Browser, tmp_path: Path) -> None:
     tab = show(browser, tmp_path, render_page(portrait(), "en"), viewport=DESK)
-    printed = tab.page.pdf(format="A4", path=str(tmp_path / "page.pdf"))
-    assert printed.startswith(b"%PDF")
+    page = tab.page
+    wide = "document.querySelector('#grid .main-svg').getBoundingClientRect().width"
+    before = page.evaluate(wide)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 between its margins
+    assert page.evaluate(wide) == 640
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator("article.group pre").first.is_visible()
+    page.emulate_media(media="screen")
+    page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.wait_for_timeout(500)
+    assert page.evaluate(wide) == before
+    assert page.locator("article.group pre").first.is_hidden()
+    assert page.pdf(format="A4").startswith(b"%PDF")
     assert tab.complaints == []
-    tab.page.close()
+    page.close()

@@ -274,6 +274,7 @@ def reason_findings(**changed: Any) -> ReasonFindings:
                 lapsed_customers=1_842,
                 flagged_customers=1_391,
                 quantile_days={"0.25": 12.0, "0.5": 34.0, "0.75": 61.0},
+                stayers_flagged_share=0.071,
             ),
             "journey": (
                 JourneyStep(
@@ -319,6 +320,9 @@ def value_findings(**changed: Any) -> ValueFindings:
             "total_amount": Decimal("2391440.20"),
             "low_amount": Decimal("2248800.00"),
             "high_amount": Decimal("2542100.00"),
+            "unreconciled_amount": Decimal("2442200.00"),
+            "confidence": 0.9,
+            "coverage_share": 0.88,
             "contest": contest(
                 served="last_years_spend",
                 served_kind="rule",
@@ -381,6 +385,8 @@ def series(measure: str, segment_id: str | None, level: float, kind: str) -> For
             for n, (moment, value) in enumerate(zip(months[12:], swing[12:], strict=True))
         ),
         confidence=0.8,
+        coverage_share=0.79,
+        checked_values=24,
         errors={"arima": 0.81, "seasonal_naive": 0.93, "exponential_smoothing": 0.88},
         contest=contest(
             served=names[0],
@@ -446,6 +452,12 @@ def action_findings(**changed: Any) -> ActionFindings:
                 "budget": 402,
                 "held_out": 57,
             },
+            "scored_customers": 4_719,
+            "lapsed_customers": 172,
+            "winback_budget_amount": Decimal("200"),
+            "winback_left_alone": {"contacted_lately": 12},
+            "bound_return_amount": Decimal("7600"),
+            "gap_share": 0.008,
             "files": ("/srv/exports/shop/2011-12-09/actions.csv", "/srv/winback.csv"),
             **changed,
         }

@@ -88,6 +88,7 @@ def test_figures_follow_their_measure() -> None:
 def test_the_other_language_stands_in_for_an_empty_text() -> None:
     assert KOREAN.words(Words(en="Loyal", ko="")) == "Loyal"
     assert KOREAN.words(Words(en="Loyal", ko="단골")) == "단골"
+    assert ENGLISH.words(Words(en="days since last order", ko="")) == "Days since last order"
     assert ENGLISH.term("a_new_measure") == "a new measure"
 
 

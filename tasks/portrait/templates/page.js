@@ -5,6 +5,8 @@
   const plots = [...document.querySelectorAll("[data-figure]")];
   const narrow = matchMedia("(max-width: 40rem)");
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  // Pixels of a figure on A4.
+  const PAPER = 640;
   let printing = false;
 
   // Plotly, unpacked only once the page can be read. Its text is what the policy knows by its hash.
@@ -105,16 +107,24 @@
   }
   narrow.addEventListener("change", redraw);
   dark.addEventListener("change", redraw);
+  // Paper is narrower than the window: figures are drawn for it. What is shut is opened, but for
+  // the tables behind figures.
   addEventListener("beforeprint", () => {
     printing = true;
-    for (const one of document.querySelectorAll("details")) {
+    for (const one of document.querySelectorAll("details:not(.rows)")) {
       one.dataset.shut = one.open ? "" : "yes";
       one.open = true;
+    }
+    for (const place of plots) {
+      if (place.dataset.drawn && place.offsetWidth > PAPER) {
+        window.Plotly.relayout(place, { width: PAPER, autosize: false });
+      }
     }
   });
   addEventListener("afterprint", () => {
     printing = false;
     for (const one of document.querySelectorAll("details[data-shut=yes]")) one.open = false;
+    redraw();
   });
 
   // A telephone shows long tables only when asked.
