@@ -24,14 +24,20 @@ from numpy.typing import NDArray
 
 from tasks.segments.memory import match_segments
 from tasks.segments.naming import name_segments
-from tasks.segments.rules import DESCRIBED_SHARE, MAXIMUM_CONDITIONS, describe_segments
+from tasks.segments.rules import (
+    DESCRIBED_SHARE,
+    MAXIMUM_CONDITIONS,
+    Description,
+    describe_segments,
+)
 from tasks.settings import HOME_VARIABLE, load_settings
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-# A model made from a matrix of features with a seed: it gives each row of a matrix its label.
+# A model made from a matrix of features with a seed: it gives each row of a matrix its label. Where
+# it is also given the old label of each row, it may start from the old groups.
 Assign = Callable[[Floats], Indices]
-Fit = Callable[[Floats, int], Assign]
+Fit = Callable[[Floats, int, Indices | None], Assign]
 
 REFITS = 10
 GOAL_SHARE = 0.95
@@ -53,8 +59,9 @@ FEATURES = (
 
 @dataclass(frozen=True, slots=True)
 class Customers:
-    """Customers of one cut-off: ids (n,) and features (n, p), NaN for NULL."""
+    """Customers of one cut-off: ids (n,) and features (n, p), NaN for NULL; their lake table."""
 
+    table: str
     ids: NDArray[np.object_]
     matrix: Floats
     feature_names: tuple[str, ...]
@@ -64,8 +71,7 @@ class Customers:
 class Stability:
     """Shares of customers who keep their name over refits of one kind, one share a refit.
 
-    `kept` is with memory, `fresh` if every refit named its groups anew, `ids` those who keep
-    their segment, whatever it is called.
+    `kept` is with memory, `fresh` if every refit named its groups anew.
     """
 
     kind: str
@@ -77,15 +83,17 @@ def measure_stability(customers: Customers, fit: Fit, refits: int = REFITS) -> l
     """Refit on reshuffled rows, with other seeds, and on resampled customers; who keeps a name.
 
     Each refit is matched to the first fit by the customers of both, as a night does. A resample
-    is drawn with replacement; the model made from it assigns everybody.
+    is drawn with replacement; the model made from it assigns everybody. The last kind starts from
+    the old groups instead of from nothing.
     """
     matrix, names = customers.matrix, customers.feature_names
-    first = match_segments([], [], customers.ids, fit(matrix, 0)(matrix))
+    labels = fit(matrix, 0, None)(matrix)
+    first = match_segments([], [], customers.ids, labels)
     called = name_segments(matrix, names, first.segment_ids).names
     before = np.array([called[key].en for key in first.segment_ids])
 
-    def compare(labels: Indices) -> tuple[float, float]:
-        found = match_segments(customers.ids, first.segment_ids, customers.ids, labels)
+    def compare(again: Indices) -> tuple[float, float]:
+        found = match_segments(customers.ids, first.segment_ids, customers.ids, again)
         shares = []
         for kept in (called, {}):
             now = name_segments(matrix, names, found.segment_ids, kept=kept).names
@@ -99,13 +107,14 @@ def measure_stability(customers: Customers, fit: Fit, refits: int = REFITS) -> l
             rows = np.arange(len(matrix))
             if kind == "reshuffled":
                 rows = random.permutation(len(matrix))
-            elif kind == "resampled":
+            elif kind.startswith("resampled"):
                 rows = random.choice(len(matrix), size=len(matrix))
             seed = number if kind == "another seed" else 0
-            yield compare(fit(matrix[rows], seed)(matrix))
+            start = labels[rows] if kind.endswith("old groups") else None
+            yield compare(fit(matrix[rows], seed, start)(matrix))
 
     measured = []
-    for kind in ("reshuffled", "another seed", "resampled"):
+    for kind in ("reshuffled", "another seed", "resampled", "resampled, from the old groups"):
         shares = list(refit(kind))
         measured.append(Stability(kind, tuple(s[0] for s in shares), tuple(s[1] for s in shares)))
     return measured
@@ -210,8 +219,8 @@ def _judge(
     return RuleFigures(way, agreement, min(agreements), min(worst), described, leaves - 1, seconds)
 
 
-def fit_k_means(matrix: Floats, seed: int) -> Assign:
-    """The stand-in: logarithms, standard scores, six groups."""
+def fit_k_means(matrix: Floats, seed: int, start: Indices | None = None) -> Assign:
+    """The stand-in: logarithms, standard scores, six groups; from those of `start` where given."""
     from sklearn.cluster import KMeans
 
     def change(values: Floats) -> Floats:
@@ -227,7 +236,13 @@ def fit_k_means(matrix: Floats, seed: int) -> Assign:
     clipped = np.clip(changed, low, high)
     mean, spread = clipped.mean(axis=0), clipped.std(axis=0)
     spread[spread == 0] = 1.0
-    model = KMeans(_GROUPS, n_init=10, random_state=seed).fit((clipped - mean) / spread)
+    points = (clipped - mean) / spread
+    groups = np.unique(start) if start is not None else np.empty(0, dtype=np.int64)
+    if len(groups) == _GROUPS:
+        centres = np.array([points[start == group].mean(axis=0) for group in groups])
+        model = KMeans(_GROUPS, n_init=1, init=centres).fit(points)
+    else:
+        model = KMeans(_GROUPS, n_init=10, random_state=seed).fit(points)
 
     def assign(values: Floats) -> Indices:
         labels: Indices = model.predict((np.clip(change(values), low, high) - mean) / spread)
@@ -258,12 +273,35 @@ def read_customers(deployment: str, months_ago: Sequence[int] = (1, 0)) -> list[
             columns = [rows[name].to_numpy() for name in FEATURES]
             found.append(
                 Customers(
+                    f"lake.{quote(table.table)}",
                     np.asarray(rows["customer_id"].to_pylist(), dtype=object),
                     np.column_stack(columns).astype(np.float64),
                     FEATURES,
                 )
             )
     return found
+
+
+def count_other_answers(deployment: str, customers: Customers, found: Description) -> int:
+    """For how many the SQL of the rules says in the lake what they do not say in Python."""
+    from tasks.warehouse import open_lake
+
+    predicates = ", ".join(
+        f"coalesce({rule.sql}, false) as {key}" for key, rule in found.rules.items()
+    )
+    with open_lake(load_settings(deployment)) as lake:
+        rows = lake.rows(
+            f"select {found.case_sql} as told, {predicates} from {customers.table}"
+            " order by customer_id"
+        )
+    places = {name: place for place, name in enumerate(found.feature_names)}
+    differs = np.array([row["told"] for row in rows], dtype=object) != found.assign(
+        customers.matrix
+    )
+    for key, rule in found.rules.items():
+        selected = rule.selects(customers.matrix, places)
+        differs |= np.array([row[key] for row in rows]) != selected
+    return int(np.count_nonzero(differs))
 
 
 def measure_shop(deployment: str) -> None:
@@ -290,6 +328,8 @@ def measure_shop(deployment: str) -> None:
             f" {one.worst_share:.0%} | {one.described} of {len(names)} | {one.conditions} |"
             f" {one.seconds:.2f} |"
         )
+    other = count_other_answers(deployment, now, description)
+    print(f"DuckDB gives {other} of {len(now.ids):,} customers another answer than Python")
     # The rules of a month ago for whom the model of then calls so today.
     old = fit_k_means(before.matrix, 0)
     then = match_segments([], [], before.ids, old(before.matrix))
