@@ -24,7 +24,12 @@ from numpy.typing import NDArray
 
 from tasks.segments.memory import match_segments
 from tasks.segments.naming import name_segments
-from tasks.segments.rules import DESCRIBED_SHARE, MAXIMUM_CONDITIONS, describe_segments
+from tasks.segments.rules import (
+    DESCRIBED_SHARE,
+    MAXIMUM_CONDITIONS,
+    Description,
+    describe_segments,
+)
 from tasks.settings import HOME_VARIABLE, load_settings
 
 Floats = NDArray[np.float64]
@@ -53,8 +58,9 @@ FEATURES = (
 
 @dataclass(frozen=True, slots=True)
 class Customers:
-    """Customers of one cut-off: ids (n,) and features (n, p), NaN for NULL."""
+    """Customers of one cut-off: ids (n,) and features (n, p), NaN for NULL; their lake table."""
 
+    table: str
     ids: NDArray[np.object_]
     matrix: Floats
     feature_names: tuple[str, ...]
@@ -258,12 +264,35 @@ def read_customers(deployment: str, months_ago: Sequence[int] = (1, 0)) -> list[
             columns = [rows[name].to_numpy() for name in FEATURES]
             found.append(
                 Customers(
+                    f"lake.{quote(table.table)}",
                     np.asarray(rows["customer_id"].to_pylist(), dtype=object),
                     np.column_stack(columns).astype(np.float64),
                     FEATURES,
                 )
             )
     return found
+
+
+def count_other_answers(deployment: str, customers: Customers, found: Description) -> int:
+    """For how many the SQL of the rules says in the lake what they do not say in Python."""
+    from tasks.warehouse import open_lake
+
+    predicates = ", ".join(
+        f"coalesce({rule.sql}, false) as {key}" for key, rule in found.rules.items()
+    )
+    with open_lake(load_settings(deployment)) as lake:
+        rows = lake.rows(
+            f"select {found.case_sql} as told, {predicates} from {customers.table}"
+            " order by customer_id"
+        )
+    places = {name: place for place, name in enumerate(found.feature_names)}
+    differs = np.array([row["told"] for row in rows], dtype=object) != found.assign(
+        customers.matrix
+    )
+    for key, rule in found.rules.items():
+        selected = rule.selects(customers.matrix, places)
+        differs |= np.array([row[key] for row in rows]) != selected
+    return int(np.count_nonzero(differs))
 
 
 def measure_shop(deployment: str) -> None:
@@ -290,6 +319,8 @@ def measure_shop(deployment: str) -> None:
             f" {one.worst_share:.0%} | {one.described} of {len(names)} | {one.conditions} |"
             f" {one.seconds:.2f} |"
         )
+    other = count_other_answers(deployment, now, description)
+    print(f"DuckDB gives {other} of {len(now.ids):,} customers another answer than Python")
     # The rules of a month ago for whom the model of then calls so today.
     old = fit_k_means(before.matrix, 0)
     then = match_segments([], [], before.ids, old(before.matrix))

@@ -13,8 +13,8 @@ Flags = NDArray[np.bool_]
 # Feature -> (first bin, last bin, with those who have no value); first > last: no bin at all.
 Box = dict[int, tuple[int, int, bool]]
 
-_MOST_BINS = 48
-_BEAM = 4
+_MOST_BINS = 96
+_BEAM = 8
 _MOST_STEPS = 40
 _LEAST_GAIN = 1e-9
 

@@ -36,6 +36,7 @@ _MOST_THEMES = 3
 _MOST_WORDS = 5
 _MOST_TRAITS = 5
 _OWN_WEIGHT = 0.75
+_SAID_BY_ONE_TIME = {("frequency", False), ("frequency", True), ("spend", False)}
 _CUSTOMERS = Words(en="customers", ko="고객")
 
 
@@ -185,9 +186,13 @@ def _propose(portrait: _Portrait, segments: int) -> Iterator[Words]:
     """Names from the plainest to the numbered, without end."""
     if segments == 1:
         yield EVERYBODY
-    # A one-time buyer is an occasional one: it is not said twice.
-    silent = {"frequency"} if portrait.is_one_time else set()
-    themes = [theme for theme in portrait.themes if theme.name not in silent]
+    # A one-time buyer is an occasional one and has spent little: it is not said twice.
+    themes = [
+        theme
+        for theme in portrait.themes
+        if not portrait.is_one_time
+        or (theme.name, portrait.scores[theme.name] > 0) not in _SAID_BY_ONE_TIME
+    ]
     called = [theme for theme in themes if abs(portrait.scores[theme.name]) >= _CALLED]
     base = called[:1] if portrait.is_one_time else called[:2]
     yield _compose(portrait, base)
