@@ -31,6 +31,7 @@ MAXIMUM_CONDITIONS = 5
 # What a rule must reach, in precision and in recall, to count as a description of its segment.
 DESCRIBED_SHARE = 0.9
 _SAMPLE_ROWS = 20_000
+_FINE_BINS = 1_000
 # A condition, a bound, or digits of a bound are left out where that costs less than this of the
 # harmonic mean of precision and recall.
 _CONDITION_WORTH = 0.005
@@ -195,8 +196,7 @@ def describe_segments(
         members = ids == name
         conditions: tuple[Condition, ...] = ()
         if len(segments) > 1 and members[rows].any():
-            box = find_box(binned, members[rows], maximum_conditions)
-            conditions = _simplify(box, binned, values[rows], members[rows], names)
+            conditions = _search(binned, values[rows], members[rows], names, maximum_conditions)
         rule = Rule(name, conditions, len(segments) == 1, 0.0, 0.0, 0.0)
         rules[name] = _judge(rule, rule.selects(values, places), members)
     return _order_rules(rules, values, names, ids)
@@ -206,6 +206,17 @@ def _sample(rows: int, most: int, seed: int) -> NDArray[np.int64]:
     if rows <= most:
         return np.arange(rows)
     return np.sort(np.random.default_rng(seed).choice(rows, size=most, replace=False))
+
+
+def _search(
+    binned: Binned, values: Floats, members: Flags, names: tuple[str, ...], most: int
+) -> tuple[Condition, ...]:
+    """The best box as conditions; once its features are found, its sides are in fine steps."""
+    features = sorted(find_box(binned, members, most))
+    fine = bin_features(values[:, features], _FINE_BINS)
+    box = find_box(fine, members, most)
+    own = tuple(names[feature] for feature in features)
+    return _simplify(box, fine, values[:, features], members, own)
 
 
 def _simplify(

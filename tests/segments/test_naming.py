@@ -26,6 +26,8 @@ NAMES = (
     "order_days_total",
     "discount_share_365",
 )
+# A column of every feature table beside the features.
+VALUE = {"value_amount"}
 # Medians of made-up groups in the order of NAMES.
 GROUPS = {
     "s01": (5, 60, 3_000, 700, 120, 0.1),
@@ -178,7 +180,7 @@ def test_a_strange_column_is_called_by_its_own_name() -> None:
 
 
 def test_every_declared_feature_has_words_and_no_other() -> None:
-    assert set(FEATURE_WORDS) == {feature.name for feature in FEATURES}
+    assert set(FEATURE_WORDS) == {feature.name for feature in FEATURES} | VALUE
     for language in ("en", "ko"):
         counted = Counter(getattr(words, language) for words in FEATURE_WORDS.values())
         assert counted.most_common(1)[0][1] == 1
@@ -186,7 +188,7 @@ def test_every_declared_feature_has_words_and_no_other() -> None:
 
 def test_a_feature_speaks_for_one_theme_and_words_for_one_pole() -> None:
     used = Counter(name for theme in THEMES for name in theme.features)
-    assert set(used) <= {feature.name for feature in FEATURES}
+    assert set(used) <= {feature.name for feature in FEATURES} | VALUE
     assert set(used.values()) == {1}
     poles = [pole for theme in THEMES for pole in (theme.high, theme.low)]
     for field in ("adjective", "ending", "joining"):

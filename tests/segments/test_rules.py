@@ -95,14 +95,13 @@ def made_up(rows: int = 3_000, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_planted_rules_are_found_in_round_numbers() -> None:
-    # "30" for "31" puts a day of customers wrong, which a round number is worth.
     matrix, ids = made_up()
     found = describe_segments(matrix, NAMES, ids)
     assert found.agreement_share > 0.99
     assert set(found.rules["s01"].texts) == {"recency_days <= 30", "amount_365 >= 150"}
     assert set(found.rules["s02"].texts) == {"recency_days <= 30", "amount_365 <= 150"}
-    assert set(found.rules["s03"].texts) == {"recency_days >= 30", 'odd "name" is unknown'}
-    assert set(found.rules["s04"].texts) == {"recency_days >= 30", 'odd "name" is known'}
+    assert set(found.rules["s03"].texts) == {"recency_days >= 31", 'odd "name" is unknown'}
+    assert set(found.rules["s04"].texts) == {"recency_days >= 31", 'odd "name" is known'}
     assert '"odd ""name""" is null' in found.rules["s03"].sql
     assert all(rule.is_described and rule.shortfall_share == 0 for rule in found.rules.values())
 
