@@ -34,9 +34,10 @@ from tasks.settings import HOME_VARIABLE, load_settings
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-# A model made from a matrix of features with a seed: it gives each row of a matrix its label.
+# A model made from a matrix of features with a seed: it gives each row of a matrix its label. Where
+# it is also given the old label of each row, it may start from the old groups.
 Assign = Callable[[Floats], Indices]
-Fit = Callable[[Floats, int], Assign]
+Fit = Callable[[Floats, int, Indices | None], Assign]
 
 REFITS = 10
 GOAL_SHARE = 0.95
@@ -70,8 +71,7 @@ class Customers:
 class Stability:
     """Shares of customers who keep their name over refits of one kind, one share a refit.
 
-    `kept` is with memory, `fresh` if every refit named its groups anew, `ids` those who keep
-    their segment, whatever it is called.
+    `kept` is with memory, `fresh` if every refit named its groups anew.
     """
 
     kind: str
@@ -83,15 +83,17 @@ def measure_stability(customers: Customers, fit: Fit, refits: int = REFITS) -> l
     """Refit on reshuffled rows, with other seeds, and on resampled customers; who keeps a name.
 
     Each refit is matched to the first fit by the customers of both, as a night does. A resample
-    is drawn with replacement; the model made from it assigns everybody.
+    is drawn with replacement; the model made from it assigns everybody. The last kind starts from
+    the old groups instead of from nothing.
     """
     matrix, names = customers.matrix, customers.feature_names
-    first = match_segments([], [], customers.ids, fit(matrix, 0)(matrix))
+    labels = fit(matrix, 0, None)(matrix)
+    first = match_segments([], [], customers.ids, labels)
     called = name_segments(matrix, names, first.segment_ids).names
     before = np.array([called[key].en for key in first.segment_ids])
 
-    def compare(labels: Indices) -> tuple[float, float]:
-        found = match_segments(customers.ids, first.segment_ids, customers.ids, labels)
+    def compare(again: Indices) -> tuple[float, float]:
+        found = match_segments(customers.ids, first.segment_ids, customers.ids, again)
         shares = []
         for kept in (called, {}):
             now = name_segments(matrix, names, found.segment_ids, kept=kept).names
@@ -105,13 +107,14 @@ def measure_stability(customers: Customers, fit: Fit, refits: int = REFITS) -> l
             rows = np.arange(len(matrix))
             if kind == "reshuffled":
                 rows = random.permutation(len(matrix))
-            elif kind == "resampled":
+            elif kind.startswith("resampled"):
                 rows = random.choice(len(matrix), size=len(matrix))
             seed = number if kind == "another seed" else 0
-            yield compare(fit(matrix[rows], seed)(matrix))
+            start = labels[rows] if kind.endswith("old groups") else None
+            yield compare(fit(matrix[rows], seed, start)(matrix))
 
     measured = []
-    for kind in ("reshuffled", "another seed", "resampled"):
+    for kind in ("reshuffled", "another seed", "resampled", "resampled, from the old groups"):
         shares = list(refit(kind))
         measured.append(Stability(kind, tuple(s[0] for s in shares), tuple(s[1] for s in shares)))
     return measured
@@ -216,8 +219,8 @@ def _judge(
     return RuleFigures(way, agreement, min(agreements), min(worst), described, leaves - 1, seconds)
 
 
-def fit_k_means(matrix: Floats, seed: int) -> Assign:
-    """The stand-in: logarithms, standard scores, six groups."""
+def fit_k_means(matrix: Floats, seed: int, start: Indices | None = None) -> Assign:
+    """The stand-in: logarithms, standard scores, six groups; from those of `start` where given."""
     from sklearn.cluster import KMeans
 
     def change(values: Floats) -> Floats:
@@ -233,7 +236,13 @@ def fit_k_means(matrix: Floats, seed: int) -> Assign:
     clipped = np.clip(changed, low, high)
     mean, spread = clipped.mean(axis=0), clipped.std(axis=0)
     spread[spread == 0] = 1.0
-    model = KMeans(_GROUPS, n_init=10, random_state=seed).fit((clipped - mean) / spread)
+    points = (clipped - mean) / spread
+    groups = np.unique(start) if start is not None else np.empty(0, dtype=np.int64)
+    if len(groups) == _GROUPS:
+        centres = np.array([points[start == group].mean(axis=0) for group in groups])
+        model = KMeans(_GROUPS, n_init=1, init=centres).fit(points)
+    else:
+        model = KMeans(_GROUPS, n_init=10, random_state=seed).fit(points)
 
     def assign(values: Floats) -> Indices:
         labels: Indices = model.predict((np.clip(change(values), low, high) - mean) / spread)

@@ -67,7 +67,7 @@ class Condition:
 
     @property
     def text(self) -> str:
-        """`recency_days <= 30`, `30 <= amount_365 <= 90 or unknown`."""
+        """`recency_days <= 30`, `30 <= amount_365 <= 90 (or unknown)`."""
         if self.low is None and self.high is None:
             return f"{self.feature} is {'unknown' if self.nulls else 'known'}"
         if self.low == self.high:
@@ -76,7 +76,7 @@ class Condition:
             low = "" if self.low is None or self.high is None else f"{_say(self.low)} <= "
             side = f" >= {_say(self.low)}" if self.high is None else f" <= {_say(self.high)}"
             said = f"{low}{self.feature}{side}"
-        return f"{said} or unknown" if self.nulls else said
+        return f"{said} (or unknown)" if self.nulls else said
 
     @property
     def sql(self) -> str:

@@ -190,7 +190,7 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         (Condition("a", high=30.0), "a <= 30", '"a" <= 30'),
         (Condition("a", low=0.25), "a >= 0.25", '"a" >= 0.25'),
         (Condition("a", 1.0, 2.0), "1 <= a <= 2", '"a" between 1 and 2'),
-        (Condition("a", 2.0, 2.0, True), "a = 2 or unknown", '("a" = 2 or "a" is null)'),
+        (Condition("a", 2.0, 2.0, True), "a = 2 (or unknown)", '("a" = 2 or "a" is null)'),
         (Condition("a", nulls=True), "a is unknown", '"a" is null'),
         (Condition("a"), "a is known", '"a" is not null'),
         (Condition("a", low=1e-9), "a >= 0.000000001", '"a" >= 0.000000001'),
