@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from tasks.errors import ServiceDown
 from tasks.handles import FeatureTable
+from tasks.settings import Settings
 from tasks.warehouse import Lake
 
 AS_OF = datetime(2011, 12, 9, tzinfo=UTC)
@@ -47,6 +51,13 @@ QUICK: dict[str, Any] = {
     "micro_groups": 40,
     "methods": ["kmeans", "ward"],
 }
+
+
+@contextmanager
+def refuse(_settings: Settings) -> Iterator[Any]:
+    """In place of the tracking store: it is down."""
+    raise ServiceDown("MLflow does not answer.")
+    yield
 
 
 def make_features(
