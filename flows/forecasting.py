@@ -30,15 +30,14 @@ def show_forecasts(found: ForecastFindings) -> None:
     from flows import showing
 
     numbers = ("last", "ahead", "low", "high", "error", "rival's error")
-    named = ("series", "segment", "until", "served")
+    named = ("series", "segment", "served")
     table = showing._table(*named, *numbers, right=numbers)
     for one in found.series:
-        moment, *told = one.forecast[-1]
+        _, *told = one.forecast[-1]
         style = "{:.2%}" if one.measure == "churn_rate" else "{:,.0f}"
         table.add_row(
             one.measure.replace("_", " "),
             showing._cell(one.segment_id or "all"),
-            f"{moment:%Y-%m-%d}",
             one.contest.served.replace("_", " "),
             *(style.format(value) for value in (one.history[-1][1], *told)),
             f"{one.contest.served_figure:.3f}",
@@ -47,10 +46,12 @@ def show_forecasts(found: ForecastFindings) -> None:
     console = showing._console()
     if found.series:
         console.print(table)
-    console.print(
-        f"{len(found.series)} series forecast as of {found.as_of:%Y-%m-%d}, errors scaled so that"
-        " 1 is the naive method's within its own past",
-        markup=False,
-    )
+        ends = max(one.forecast[-1][0] for one in found.series)
+        console.print(
+            f"{len(found.series)} series as of {found.as_of:%Y-%m-%d}, by the"
+            f" {found.series[0].period} until {ends:%Y-%m-%d}; an error of 1 is that of 'as it was'"
+            " one period ahead",
+            markup=False,
+        )
     for note in found.notes:
         console.print(note.en, markup=False)

@@ -77,7 +77,7 @@ def forecast(
     size = float(np.mean(np.abs(values))) or 1.0
     scaled = values / size
     places = _choose_origins(len(values), ahead, origins)
-    told = _tell_the_past(scaled, places, ahead, season)
+    told, fitted = _tell_the_past(scaled, places, ahead, season)
     scale = _find_scale(scaled[: places[0]], scaled)
     missed = {
         name: [_truth(scaled, place, ahead) - one for place, one in zip(places, past, strict=True)]
@@ -85,7 +85,7 @@ def forecast(
     }
     errors = {name: _mean_error(one, scale) for name, one in missed.items()}
     contest = _hold_contest(errors, len(places), minimum_gain_share)
-    carried = _carry_on(contest.served, scaled, ahead, season)
+    carried = _carry_on(contest.served, scaled, ahead, season, fitted)
     spread, coverage, widened = _find_spread(missed[contest.served], ahead, confidence)
     return Forecast(
         mean=carried * size,
@@ -114,8 +114,11 @@ def _truth(values: np.ndarray, place: int, ahead: int) -> np.ndarray:
 
 def _tell_the_past(
     values: np.ndarray, places: list[int], ahead: int, season: int
-) -> dict[str, list[np.ndarray]]:
-    """What each method would have told at each origin; of models only those that can be fitted."""
+) -> tuple[dict[str, list[np.ndarray]], dict[str, Method | None]]:
+    """What each method would have told at each origin, and the models as fitted last.
+
+    Of models only those that can be fitted.
+    """
     told: dict[str, list[np.ndarray]] = {"naive": []}
     if season <= places[0]:
         told["seasonal_naive"] = []
@@ -127,7 +130,7 @@ def _tell_the_past(
         for name in told:
             method = _method(name, past, season, fitted, refit=number % _REFIT_EVERY == 0)
             told[name].append(method.carry(past, steps))
-    return told
+    return told, fitted
 
 
 def _method(
@@ -141,6 +144,7 @@ def _method(
     before = fitted[name]
     assert before is not None
     if refit:
+        # The form stays the one that the part before the first origin has chosen.
         before = fitted[name] = _MODELS[name](past, season, before.form) or before
     return before
 
@@ -183,20 +187,11 @@ def _say(served: str, kind: str, rival: str, errors: dict[str, float], reason: s
     )
 
 
-def _carry_on(name: str, values: np.ndarray, ahead: int, season: int) -> np.ndarray:
-    """The served method, fitted anew to everything."""
-    method: Method | None = None
-    if name in _MODELS:
-        method = _MODELS[name](values, season)
-        if method is None:
-            # It converged on a part and not on the whole: keep to what that part has taught.
-            for place in range(len(values) - 1, LEAST_VALUES - 1, -1):
-                method = _MODELS[name](values[:place], season)
-                if method is not None:
-                    break
-    elif name == "seasonal_naive":
-        method = seasonal_naive(season)
-    return (method or naive()).carry(values, ahead)
+def _carry_on(
+    name: str, values: np.ndarray, ahead: int, season: int, fitted: dict[str, Method | None]
+) -> np.ndarray:
+    """The served method, in the form that was judged, fitted anew to everything."""
+    return _method(name, values, season, fitted, refit=True).carry(values, ahead)
 
 
 def _find_spread(
