@@ -37,7 +37,8 @@ def compare_with_truth(customers: int) -> list[tuple[str, float, float, float]]:
                 f" from '{directory}/orders/*.parquet'"
                 " where not is_return and ordered_at < $as_of::date group by all)"
                 " select customer_id, (count(*) - 1)::double as frequency,"
-                " (max(day) - min(day))::double as recency, ($as_of::date - min(day))::double as age,"
+                " (max(day) - min(day))::double as recency,"
+                " ($as_of::date - min(day))::double as age,"
                 " sum(amount) as amount, coalesce(sum(recent), 0) as recent"
                 " from day group by customer_id order by customer_id",
                 {"as_of": as_of},
