@@ -119,7 +119,8 @@ def _show_fits(found: Mapping[str, Mapping[str, Any]]) -> None:
         text = "" if likelihood is None else f", log likelihood {likelihood:,.1f}"
         print(f"{name:24s}{parameters}{text}")
         print(
-            f"{'':24s}fit {one['fit_seconds']:.2f} s ({one['fit_cpu_seconds']:.2f} of CPU), predict {one['predict_seconds']:.2f} s,"
+            f"{'':24s}fit {one['fit_seconds']:.2f} s ({one['fit_cpu_seconds']:.2f} of CPU),"
+            f" predict {one['predict_seconds']:.2f} s,"
             f" peak {one['peak_mb']:,.0f} MB, {one['unsound']:,} predictions that are no number"
         )
 
