@@ -31,6 +31,7 @@ _STARTS = ((0.5, 0.3, 0.6, 2.0), (1.5, 0.5, 0.3, 8.0), (0.2, 0.1, 1.5, 1.5))
 # Where parameters are looked for, alpha over the mean age: beyond, they no longer change a figure
 # (a beta distribution of a + b = 1100 is a point), and powers of them overflow.
 _BOUNDS = ((1e-3, 1e3), (1e-4, 1e4), (1e-4, 100.0), (1e-4, 1000.0))
+_SEARCH_ROWS = 10_000
 _NEAR_ONE = 1e-5
 _MOST_TERMS = 200_000
 _PRECISION = 1e-13
@@ -70,18 +71,32 @@ def fit_purchases(counts: Counts, kind: Kind) -> PurchaseModel:
 
     Raises DataRejected (65) where nobody has ordered twice, or the ages leave nothing to learn.
     """
+    _require_sound(counts)
+    starts = [np.log(start) for start in _STARTS]
+    scale = float(np.average(counts.age, weights=counts.customers))
+    for start in starts:
+        start[1] += np.log(scale)
+    step = len(counts) // _SEARCH_ROWS
+    if step > 1:
+        # Where the hill is shows a part of the rows; all of them only climb the last of it.
+        part = Counts(*(column[::step] for column in _columns(counts)))
+        starts = [_climb(part, kind, starts, scale)[0]]
+    logs, value = _climb(counts, kind, starts, scale)
+    r, alpha, a, b = (float(one) for one in np.exp(logs))
+    return PurchaseModel(kind, r, alpha, a, b, -value * float(counts.customers.sum()))
+
+
+def _climb(counts: Counts, kind: Kind, starts: list[Floats], scale: float) -> tuple[Floats, float]:
+    """The best end of the climbs: logarithms of the parameters, minus the mean log likelihood."""
     from scipy.optimize import minimize
 
-    _require_sound(counts)
     likelihood = _Likelihood(counts, kind)
-    scale = float(np.average(counts.age, weights=counts.customers))
-    best: Any = None
     bounds = [
         tuple(np.log(np.array(pair) * (scale if place == 1 else 1.0)))
         for place, pair in enumerate(_BOUNDS)
     ]
-    for r, alpha, a, b in _STARTS:
-        start = np.log([r, alpha * scale, a, b])
+    best: Any = None
+    for start in starts:
         found = minimize(
             likelihood,
             start,
@@ -99,8 +114,11 @@ def fit_purchases(counts: Counts, kind: Kind) -> PurchaseModel:
             "The purchase model finds no parameters for these orders.",
             next_step="look at the orders: amounts and dates that cannot be",
         )
-    r, alpha, a, b = (float(value) for value in np.exp(best.x))
-    return PurchaseModel(kind, r, alpha, a, b, -float(best.fun) * likelihood.total)
+    return best.x, float(best.fun)
+
+
+def _columns(counts: Counts) -> tuple[Floats, Floats, Floats, Floats]:
+    return counts.frequency, counts.recency, counts.age, counts.customers
 
 
 class _Likelihood:
@@ -113,14 +131,13 @@ class _Likelihood:
 
     def __init__(self, counts: Counts, kind: Kind) -> None:
         self.counts, self.kind = counts, kind
-        self.total = float(counts.customers.sum())
+        total = float(counts.customers.sum())
         # Gamma functions are of the frequency alone, which takes few values.
         self.distinct, self.place = np.unique(counts.frequency, return_inverse=True)
         self.share_by_distinct = (
-            np.bincount(self.place, weights=counts.customers, minlength=len(self.distinct))
-            / self.total
+            np.bincount(self.place, weights=counts.customers, minlength=len(self.distinct)) / total
         )
-        self.share = counts.customers / self.total
+        self.share = counts.customers / total
         self.passed = self.distinct + (1.0 if kind == "mbg_nbd" else 0.0)
 
     def __call__(self, logs: Floats) -> tuple[float, Floats]:
