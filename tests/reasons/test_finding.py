@@ -51,8 +51,8 @@ def run(lake: Lake, champion: Champion, customers: int = 200, **change: float | 
     return find_reasons(lake, champion, open_predictor(champion), newest, past, BORN)
 
 
-def put_segments(lake: Lake, customers: int) -> None:
-    """Two segments, told apart by who is visited by whom, as if found tonight."""
+def put_segments(lake: Lake) -> None:
+    """Two segments, told apart by who asked the service desk, as if found tonight."""
     found = SegmentFindings.model_construct(
         as_of=AS_OF, known_by=AS_OF, snapshot_id=1, kind="segments"
     )
@@ -120,18 +120,79 @@ def test_every_customer_has_a_row_and_the_planted_driver_leads(
     assert float(at_risk) == pytest.approx(expected, abs=0.05)
 
 
+def put_orders(lake: Lake, customers: int) -> None:
+    """An order every ten days for half a year and more; every third customer stops on the way."""
+    with lake.writer_lock("test"), lake.publish("test", "orders"):
+        lake.execute(
+            "insert into lake.main.orders by name"
+            " with bought as (select n, $as_of - to_days(7 + 10 * k) as ordered_at"
+            "   from range($customers) c(n), range(30) r(k) where n % 3 > 0 or k > n % 15)"
+            " select 'c' || lpad(n::varchar, 5, '0') as customer_id, ordered_at,"
+            "   'o' as order_id, 1::decimal(18, 4) as quantity, 5::decimal(18, 4) as net_amount,"
+            "   'GBP' as currency, false as is_return, 1 as batch_number, n as row_number,"
+            "   ordered_at as received_at from bought",
+            {"as_of": AS_OF, "customers": customers},
+        )
+
+
 def test_segments_and_money_come_from_the_newest_runs(lake: Lake, champion: Champion) -> None:
+    put_orders(lake, 200)
     store_tables(lake, 200)
-    put_segments(lake, 200)
+    put_segments(lake)
     put_scores(lake)
-    newest, past = store_tables(lake, 200)
-    found = find_reasons(lake, champion, open_predictor(champion), newest, past, BORN).findings
+    found = run(lake, champion).findings
     cells = {(one.segment_id, one.driver): one for one in found.cells}
     assert {segment for segment, _ in cells} == {"busy", "quiet"}
     assert sum(cell.customers for cell in found.cells) == 200
     assert all(cell.at_risk_amount == 12 * Decimal(cell.customers) for cell in found.cells)
     assert cells["busy", "service"].stands_out
     assert cells["busy", "service"].customers_share > cells["busy", "service"].rest_share
+    # Customers of a past cut-off are put into tonight's segments by what was known of them then.
+    assert [one.segment_id for one in found.survival] == [None, "busy", "quiet"]
+    assert found.survival[0].customers == 200
+    assert sum(one.customers for one in found.survival[1:]) == 200
+    assert 0.6 < found.survival[0].points[-1][1] < 0.75
+    assert found.survival_p_value is not None
+    assert any("by a tree that learnt tonight's" in note.en for note in found.notes)
+    assert found.lead_time is not None
+    assert found.lead_time.lapsed_customers > 20
+
+
+def test_contracts_end_and_their_customers_have_reasons(
+    make_settings: MakeSettings, champion: Champion
+) -> None:
+    quick = {**QUICK, "features": {"outcome": "cancellation", "horizon_days": 30}}
+    with open_lake(make_settings(**quick)) as lake:
+        with lake.writer_lock("test"), lake.publish("test", "contracts"):
+            lake.execute(
+                "insert into lake.main.subscriptions by name"
+                " select 'c' || lpad(n::varchar, 5, '0') as customer_id, 's' || n as"
+                "   subscription_id, $as_of - to_days(400) as started_at,"
+                "   case when n % 3 = 0 then $as_of - to_days((n % 150)::integer) end as ended_at,"
+                "   1 as batch_number, n as row_number, started_at as received_at"
+                " from range(200) r(n)",
+                {"as_of": AS_OF},
+            )
+        found = run(lake, champion).findings
+        assert found.explained_customers > 0
+        assert found.survival[0].customers == 200
+        assert 0.6 < found.survival[0].points[-1][1] < 0.7
+        assert found.lead_time is not None
+
+
+def test_a_set_with_the_outcome_given_is_followed_by_its_tenure(
+    make_settings: MakeSettings, champion: Champion
+) -> None:
+    reasons = {**QUICK["reasons"], "tenure_feature": "tenure_days", "tenure_unit_days": 2.0}
+    with open_lake(make_settings(features={"outcome": "given"}, reasons=reasons)) as lake:
+        found = run(lake, champion).findings
+        assert found.explained_customers > 0
+        assert found.survival[0].points[-1][0] > 900
+        assert found.lead_time is None
+        assert found.journey == ()
+        assert any("left and not when" in note.en for note in found.notes)
+    with open_lake(make_settings(features={"outcome": "given"}, reasons=QUICK["reasons"])) as lake:
+        assert run(lake, champion).findings.survival == ()
 
 
 def test_the_same_night_twice_is_one_run(
@@ -145,7 +206,7 @@ def test_the_same_night_twice_is_one_run(
     assert lake.scalar("select count(*) from lake.main.customer_reasons") == 200
     assert find_findings(lake, ReasonFindings, as_of=AS_OF) == first.findings
     # Another segmentation is another run.
-    put_segments(lake, 200)
+    put_segments(lake)
     assert run(lake, champion).is_new
 
 
