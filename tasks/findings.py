@@ -130,6 +130,8 @@ class Trait(Finding):
 class Segment(Finding):
     """One named group. `risk_share` is the mean predicted churn, `churn_share` what was observed.
 
+    `at_risk_amount` is that of the scores: probability times what was spent in the last year.
+
     `conditions` are its rules as text, at most five a path; `sql` selects its members from a table
     of features. `agreement_share` is the part of all customers whom the rules put right (in or
     out), `precision_share` and `recall_share` are about its members.
@@ -234,7 +236,8 @@ class Driver(Finding):
 class ReasonCell(Finding):
     """Segment x reason: how many customers, what money; `rest_share` is that of all others.
 
-    `q_value` is after false-discovery control; `stands_out` where it is below the set rate.
+    `q_value` is after false-discovery control; `stands_out` where it is below the set rate and
+    the reason is more common here than elsewhere.
     """
 
     segment_id: str

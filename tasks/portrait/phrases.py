@@ -65,7 +65,7 @@ PHRASES: dict[str, Phrase] = {
     "head.customers": ("Customers", "고객 수"),
     "head.segments": (("in {n} group", "in {n} groups"), "{n}개 그룹"),
     "head.at_risk": ("Money at risk", "이탈 위험 금액"),
-    "head.at_risk_of": ("{share} of what they are worth", "고객 총 가치의 {share}"),
+    "head.at_risk_of": ("{share} of last year's spending", "최근 1년 구매 금액의 {share}"),
     "head.at_risk_plain": ("if those likely to leave go", "이탈이 예상되는 고객이 떠날 경우"),
     "head.value": ("Worth over the next {days}", "향후 {days}간 고객 가치"),
     "head.value_range": ("likely between {low} and {high}", "예상 범위 {low} ~ {high}"),

@@ -72,7 +72,7 @@ def list_tiles(portrait: Portrait, speech: Speech) -> list[tuple[str, str, str]]
         customers = (speech.count(number), speech.say("head.segments", n=len(groups)))
         if any(one.risk_share is not None for one in groups):
             risked = float(sum(one.at_risk_amount for one in groups))
-            total = float(sum(one.value_amount for one in groups))
+            total = float(sum(one.spent_365_amount for one in groups))
             remark = (
                 speech.say("head.at_risk_of", share=speech.share(risked / total, 0))
                 if total > 0 and risked <= total

@@ -51,17 +51,21 @@ def compare_segments(
     cells = []
     for place, one in enumerate(counts):
         size, rest = sizes[one.segment_id], total - sizes[one.segment_id]
+        share = one.customers / size if size else 0.0
+        rest_share = (by_driver[one.driver] - one.customers) / rest if rest else 0.0
         q_value = adjusted.get(place)
         cells.append(
             ReasonCell(
                 segment_id=one.segment_id,
                 driver=one.driver,
                 customers=one.customers,
-                customers_share=one.customers / size if size else 0.0,
-                rest_share=(by_driver[one.driver] - one.customers) / rest if rest else 0.0,
+                customers_share=share,
+                rest_share=rest_share,
                 at_risk_amount=one.at_risk_amount,
                 q_value=q_value,
-                stands_out=q_value is not None and q_value < false_discovery_rate,
+                stands_out=q_value is not None
+                and q_value < false_discovery_rate
+                and share > rest_share,
             )
         )
     return tuple(cells)

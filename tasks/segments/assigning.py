@@ -137,11 +137,14 @@ def profile_segments(
     """The segments that have customers tonight, the most valuable first.
 
     Without lifetime values a customer is worth the margin of what they spent in the last year.
+    The money at risk is that of the scores, as the list and the reasons have it: a lifetime value
+    counts already that they may leave.
     """
     risk = (
-        "select customer_id, probability from lake.main.scores where scoring_id = $scoring_id"
+        "select customer_id, probability, money_at_risk_amount as at_risk_amount"
+        " from lake.main.scores where scoring_id = $scoring_id"
         if sources.scoring_id
-        else "select customer_id, null::double as probability from member"
+        else "select customer_id, null::double as probability, 0 as at_risk_amount from member"
     )
     worth = (
         "select customer_id, value_amount::double as amount from lake.main.customer_values"

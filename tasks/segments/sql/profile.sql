@@ -23,7 +23,7 @@ select
     any_value(outcome.churn_share) as churn_share,
     round(sum(coalesce(member.spent_amount, 0))::decimal(18, 4), 2) as spent_amount,
     round(sum(coalesce(worth.amount, 0))::decimal(18, 4), 2) as value_amount,
-    round(sum(coalesce(worth.amount * risk.probability, 0))::decimal(18, 4), 2) as at_risk_amount
+    round(sum(coalesce(risk.at_risk_amount, 0))::decimal(18, 4), 2) as at_risk_amount
 from member
 left join risk using (customer_id)
 left join worth using (customer_id)
