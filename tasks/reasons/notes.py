@@ -109,7 +109,8 @@ def past_segments(agreement_share: float) -> Words:
             " where they are."
         ),
         ko=(
-            "과거 시점의 세그먼트는 오늘의 세그먼트를 학습한 트리가 당시의 상대 위치로 판정한 것이며,"
+            "과거 시점의 세그먼트는 오늘의 세그먼트를 학습한 트리가"
+            " 당시의 상대 위치로 판정한 것이며,"
             f" 검증 고객의 {agreement_share:.0%}를 맞게 분류합니다."
         ),
     )
