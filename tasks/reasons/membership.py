@@ -2,7 +2,8 @@
 
 Tonight's segments hold nobody who has left; to follow the customers of a past cut-off by segment
 without looking at what became of them, a tree learns tonight's membership from the features and
-tells theirs from what was known of them then.
+tells theirs from what was known of them then. It sees where a customer stands among the others of
+the same cut-off, not the figures: early in a history everybody's are small.
 """
 
 from __future__ import annotations
@@ -27,14 +28,26 @@ class PastMembership:
     agreement_share: float
 
     def tell(self, features: Floats) -> NDArray[np.int64]:
-        """Places in `segment_ids`, shape (rows,)."""
+        """Places in `segment_ids`, shape (rows,). The rows are all customers of one cut-off."""
         if not len(features):
             return np.zeros(0, dtype=np.int64)
         found: NDArray[np.int64] = np.asarray(
-            self.tree.predict(features),  # type: ignore[attr-defined]
+            self.tree.predict(rank_features(features)),  # type: ignore[attr-defined]
             dtype=np.int64,
         )
         return found
+
+
+def rank_features(features: Floats) -> Floats:
+    """Each column as the share of its known values that are no greater, ties in their middle."""
+    from scipy.stats import rankdata
+
+    ranks = np.full(features.shape, np.nan)
+    for place in range(features.shape[1]):
+        known = np.flatnonzero(~np.isnan(features[:, place]))
+        if len(known):
+            ranks[known, place] = rankdata(features[known, place]) / len(known)
+    return ranks
 
 
 def learn_membership(
@@ -46,6 +59,8 @@ def learn_membership(
     if len(np.unique(segments)) < 2:
         return None
 
+    ranks = rank_features(features)
+
     def make() -> DecisionTreeClassifier:
         return DecisionTreeClassifier(
             max_depth=_DEPTH, min_samples_leaf=_LEAST_LEAF, random_state=seed
@@ -54,6 +69,6 @@ def learn_membership(
     held_out = np.random.default_rng(seed).random(len(features)) < 0.25
     agreement = 0.0
     if held_out.any() and not held_out.all():
-        tried = make().fit(features[~held_out], segments[~held_out])
-        agreement = float((tried.predict(features[held_out]) == segments[held_out]).mean())
-    return PastMembership(segment_ids, make().fit(features, segments), agreement)
+        tried = make().fit(ranks[~held_out], segments[~held_out])
+        agreement = float((tried.predict(ranks[held_out]) == segments[held_out]).mean())
+    return PastMembership(segment_ids, make().fit(ranks, segments), agreement)

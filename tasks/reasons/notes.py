@@ -104,11 +104,13 @@ def past_segments(agreement_share: float) -> Words:
     """How the segments of an earlier cut-off were told."""
     return Words(
         en=(
-            "Segments of the past are told from what was known then, by a tree that learnt"
-            f" tonight's: it puts {agreement_share:.0%} of held-out customers where they are."
+            "Segments of the past are told from where customers stood among the others then, by a"
+            f" tree that learnt tonight's: it puts {agreement_share:.0%} of held-out customers"
+            " where they are."
         ),
         ko=(
-            "과거 시점의 세그먼트는 오늘의 세그먼트를 학습한 트리가 당시의 정보로 판정한 것이며,"
+            "과거 시점의 세그먼트는 오늘의 세그먼트를 학습한 트리가"
+            " 당시의 상대 위치로 판정한 것이며,"
             f" 검증 고객의 {agreement_share:.0%}를 맞게 분류합니다."
         ),
     )

@@ -153,7 +153,7 @@ def test_segments_and_money_come_from_the_newest_runs(lake: Lake, champion: Cham
     assert sum(one.customers for one in found.survival[1:]) == 200
     assert 0.6 < found.survival[0].points[-1][1] < 0.75
     assert found.survival_p_value is not None
-    assert any("by a tree that learnt tonight's" in note.en for note in found.notes)
+    assert any("tree that learnt tonight's" in note.en for note in found.notes)
     assert found.lead_time is not None
     assert found.lead_time.lapsed_customers > 20
 
