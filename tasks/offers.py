@@ -110,6 +110,15 @@ class ActionsSettings(Section):
     contact_window_days: int = Field(
         30, ge=1, le=3650, description="The days in which contacts and listings are counted."
     )
+    worth_days: int = Field(
+        365,
+        ge=1,
+        le=3650,
+        description=(
+            "Over how long a kept customer's worth counts; a lifetime value that looks less far is"
+            " carried on at the average rate of leaving."
+        ),
+    )
     hold_out_share: float = Field(
         0.10,
         ge=0.01,

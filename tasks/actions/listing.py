@@ -1,9 +1,10 @@
 """The action list of a night: who is proposed what within the budget, and who is left alone.
 
-A customer's value is what they are expected to bring over its horizon, with the chance that they
-leave in it: what a contact brings is rather told too low than too high. The run is named by what
-goes into it (customers, policy, budget), so listing again finds itself done, and files that were
-changed since are written again.
+A customer's value is what they are expected to bring, with the chance that they leave in it: what a
+contact brings is rather told too low than too high. It counts over `actions.worth_days`, so that
+those who are there and those who are gone are worth the same kind of money. The run is named by
+what goes into it (customers, policy, budget), so listing again finds itself done, and files that
+were changed since are written again.
 """
 
 from __future__ import annotations
@@ -88,6 +89,8 @@ def _bind(lake: Lake, as_of: datetime, known_by: datetime, settings: Settings) -
         **lake.one(lake.text(_SQL / "runs.sql"), {"as_of": as_of}),
         "currency": settings.economics.currency,
         "margin_share": settings.economics.margin_share,
+        "horizon_days": settings.features.horizon_days,
+        "worth_days": actions.worth_days,
         "window_days": actions.contact_window_days,
         "maximum_contacts": actions.maximum_contacts,
         "hold_out_salt": actions.hold_out_salt,
@@ -269,6 +272,8 @@ def _notes(
                 ko="고객 생애 가치가 없어, 지난 1년 구매액에 마진율을 곱한 값을 씁니다.",
             )
         )
+    else:
+        notes += _note_horizon(lake, values, settings)
     if values["segments_id"] is None:
         notes.append(
             Words(
@@ -306,3 +311,22 @@ def _notes(
             )
         )
     return notes
+
+
+def _note_horizon(lake: Lake, values: dict[str, Any], settings: Settings) -> list[Words]:
+    days = lake.scalar(
+        "select min(horizon_days) from lake.main.customer_values"
+        " where run_id = $values_id and as_of = $as_of",
+        values,
+    )
+    worth_days = settings.actions.worth_days
+    if days is None or days >= worth_days:
+        return []
+    return [
+        Words(
+            en=f"Lifetime value looks {days} days ahead: worth is carried on to {worth_days} days"
+            " at the average rate of leaving.",
+            ko=f"고객 생애 가치는 {days}일 기준이며, 평균 이탈률로 {worth_days}일까지"
+            " 연장했습니다.",
+        )
+    ]

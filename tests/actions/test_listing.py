@@ -217,6 +217,22 @@ def test_what_other_families_know_is_used(lake: Lake, make_settings: MakeSetting
     }
 
 
+def test_a_value_that_looks_less_far_is_carried_on(lake: Lake, settings: Settings) -> None:
+    """As the average customer stays: here half of them for each 90 days."""
+    put_scores(lake, scored(20, probability=0.5, value=1))
+    put_known(
+        lake,
+        "values",
+        [{"customer_id": f"c{n:04d}", "value_amount": 40, "horizon_days": 90} for n in range(20)],
+    )
+    found = run(lake, settings)
+    daily = 0.5 ** (1 / 90)
+    expected = 40 * (1 - daily**365) / (1 - daily**90)
+    (worth,) = {float(row["value_amount"]) for row in rows(lake).values()}
+    assert worth == pytest.approx(expected, abs=1e-3)
+    assert any("looks 90 days ahead" in note.en for note in found.notes)
+
+
 def orders_of(gone: Mapping[str, int]) -> list[dict[str, Any]]:
     return [
         {
