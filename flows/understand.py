@@ -16,7 +16,7 @@ from flows.forecast import forecast
 from flows.portray import portray
 from flows.segment import segment
 from flows.value import value
-from tasks.errors import DataRejected
+from tasks.errors import ConfigurationError, DataRejected
 from tasks.orchestration import run_flow
 from tasks.portrait.steps import Page
 
@@ -43,14 +43,15 @@ class Understanding:
 def understand(deployment: str | Path) -> Understanding:
     """Find out all that the data allow, and draw the page of it.
 
-    A part for which there is too little (65) is left out and named: the others and the list of
-    scores are no worse for it. Any other error ends it; run it again, what is done is not redone.
+    A part for which there is too little (65) or which lacks a setting (78) is left out and named:
+    the others and the list of scores are no worse for it. Any other error ends it; run it again,
+    what is done is not redone.
     """
     left_out: dict[str, str] = {}
     for name, part in _PARTS:
         try:
             run_flow(part, deployment)
-        except DataRejected as error:
+        except (DataRejected, ConfigurationError) as error:
             left_out[name] = error.what
             _LOG.warning("Nothing of %s: %s", name, error.what)
     return Understanding(run_flow(portray, deployment), left_out)

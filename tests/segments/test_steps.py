@@ -123,7 +123,8 @@ def test_risk_and_worth_come_from_what_others_have_published(lake: Lake) -> None
     with lake.writer_lock("test"), lake.publish("test", "scores and values"):
         lake.execute(
             "create table lake.main.scores as select customer_id, as_of, 0.25 as probability,"
-            " 2::decimal(18, 4) as money_at_risk_amount, 'old' as scoring_id from lake.main.segment_features union all select customer_id,"
+            " 2::decimal(18, 4) as money_at_risk_amount, 'old' as scoring_id"
+            " from lake.main.segment_features union all select customer_id,"
             " as_of, 0.5, 7, 'new' from lake.main.segment_features;"
             "insert into lake.ledger.exports by name select 'old' as export_id, 'scores.parquet' as"
             " kind, 'x' as path, 'x' as sha256, 1 as rows, timestamptz '2011-12-09' as exported_at"
