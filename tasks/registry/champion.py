@@ -21,16 +21,8 @@ from uuid import uuid4
 from tasks.crash import crash_point
 from tasks.errors import LockHeld, Refused, ServiceDown, StoredDataCorrupt
 from tasks.handles import Candidate, Champion, Decision, Interval, Predictor
-from tasks.registry.integrity import (
-    check_golden,
-    combine_hashes,
-    hash_files,
-    keep_copy,
-    load_predictor,
-    predict_apart,
-    second_place,
-    verify_model,
-)
+from tasks.keeping import combine_hashes, hash_files, keep_copy, second_place, verify_model
+from tasks.registry.integrity import check_golden, load_predictor, predict_apart
 from tasks.registry.signing import sign_model, verify_signature
 from tasks.tracking.tracker import CHALLENGER, CHAMPION, Registered, model_name
 

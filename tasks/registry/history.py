@@ -19,13 +19,14 @@ from uuid import uuid4
 from tasks.crash import crash_point
 from tasks.errors import HoldfastError, LockHeld, Refused, StoredDataCorrupt, UsageError
 from tasks.handles import Champion, Decision
+from tasks.keeping import second_place, verify_model
 from tasks.registry.champion import (
     append_reign,
     find_champion,
     latest_promotion,
     read_champion,
 )
-from tasks.registry.integrity import check_golden, second_place, verify_model
+from tasks.registry.integrity import check_golden
 from tasks.registry.signing import verify_signature
 from tasks.tracking.tracker import CHAMPION, model_name
 

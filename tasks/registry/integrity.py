@@ -1,30 +1,25 @@
-"""Is this model the one that was let in? Asked before any of its files is parsed.
+"""Does a model do what it did on the day it was let in? Tried in a throw-away process.
 
-LightGBM reads a damaged file as a crash or, worse, as other predictions; so checksums of every
-file stand in the ledger and are compared first, and a model's first load happens in a throw-away
-process whose predictions on made-up golden rows must be those of the day it was registered.
+LightGBM reads a damaged file as a crash or, worse, as other predictions. Its checksums are compared
+first (`tasks.keeping`); its first load happens in a process of its own, whose predictions on
+made-up golden rows must be those of the day it was registered.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import math
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
-from uuid import uuid4
 
-from tasks.crash import crash_point
-from tasks.errors import DiskFailure, InternalError, Refused, StoredDataCorrupt
+from tasks.errors import Refused
 from tasks.handles import Predictor
+from tasks.keeping import load_module
 
-MODEL_CODE = "model_code.py"
 _GOLDEN_ROWS = 24
 # Amounts, days, counts and shares as features have them; None is a missing value.
 _GOLDEN_VALUES = (
@@ -45,113 +40,6 @@ _GOLDEN_VALUES = (
     900.0,
 )
 _GOLDEN_TOLERANCE = 1e-9
-_READ_BYTES = 1 << 20
-
-
-def hash_files(directory: Path, *, ignore_bytecode: bool = False) -> dict[str, str]:
-    """sha256 of each file by its name; the directory holds plain files alone.
-
-    `ignore_bytecode` leaves out a `__pycache__` of a model just trained. In a kept model it is
-    refused: Python would run what lies there in place of `model_code.py`.
-    Raises StoredDataCorrupt (74) where there is no such directory or no file in it, Refused (77)
-    for a link or a directory among the files.
-    """
-    if not directory.is_dir():
-        raise StoredDataCorrupt("The files of a model are gone.", found=f"There is no {directory}.")
-    hashes: dict[str, str] = {}
-    for path in sorted(directory.iterdir()):
-        if ignore_bytecode and path.name == "__pycache__":
-            continue
-        if path.is_symlink() or not path.is_file():
-            raise Refused(
-                "A model's directory holds something other than plain files.",
-                found=f"{path.name} in {directory}",
-            )
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(_READ_BYTES):
-                digest.update(block)
-        hashes[path.name] = digest.hexdigest()
-    if not hashes:
-        raise StoredDataCorrupt("The files of a model are gone.", found=f"{directory} is empty.")
-    return hashes
-
-
-def combine_hashes(files: Mapping[str, str]) -> str:
-    """One sha256 for a model: over `<name> <sha256>` lines in name order."""
-    lines = "".join(f"{name} {files[name]}\n" for name in sorted(files))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def verify_model(directory: Path, expected: Mapping[str, str]) -> None:
-    """Compare every file with its checksum in the ledger; parse nothing.
-
-    Raises Refused (77) naming the files that differ, are missing or were added, and where the
-    ledger has no checksums; StoredDataCorrupt (74) where the files are gone altogether.
-    """
-    if not expected:
-        raise Refused(
-            "A model without checksums in the ledger is not loaded.", found=str(directory)
-        )
-    found = hash_files(directory)
-    if found == dict(expected):
-        return
-    parts = {
-        "changed": sorted(n for n in expected if n in found and found[n] != expected[n]),
-        "missing": sorted(set(expected) - set(found)),
-        "added": sorted(set(found) - set(expected)),
-    }
-    raise Refused(
-        "A model's files are not those that were let in; it is not loaded.",
-        found="; ".join(f"{what}: {', '.join(names)}" for what, names in parts.items() if names)
-        + f" in {directory}",
-        next_step="find out who changed them; then train again, or restore the directory",
-    )
-
-
-def keep_copy(source: Path, target: Path, expected: Mapping[str, str]) -> Path:
-    """Copy a model's files to `target`, durable and verified, all or nothing; the place taken.
-
-    A `target` that already holds exactly these files is kept. One that holds others (the tracking
-    store was rebuilt and counts from 1 again) makes us take `<target>-<hash>`.
-    """
-    if target.exists():
-        if _holds(target, expected):
-            return target
-        target = second_place(target, expected)
-        if target.is_dir():
-            verify_model(target, expected)
-            return target
-    aside = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
-    try:
-        aside.mkdir(parents=True, mode=0o700)
-        for name in expected:
-            with (source / name).open("rb") as reader, (aside / name).open("xb") as writer:
-                shutil.copyfileobj(reader, writer)
-                writer.flush()
-                os.fsync(writer.fileno())
-        verify_model(aside, expected)
-        crash_point("registry.copy_written")
-        _sync_directory(aside)
-        try:
-            aside.rename(target)
-        except OSError:
-            # Another process has kept the same version first; its files must be the same.
-            verify_model(target, expected)
-        _sync_directory(target.parent)
-    except OSError as error:
-        raise DiskFailure(
-            "A copy of the model could not be kept.", found=f"{target}: {error.strerror or error}"
-        ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    crash_point("registry.copy_renamed")
-    return target
-
-
-def second_place(target: Path, files: Mapping[str, str]) -> Path:
-    """Where a model is kept whose own directory holds something else."""
-    return target.with_name(f"{target.name}-{combine_hashes(files)[:12]}")
 
 
 def golden_rows(feature_names: Sequence[str]) -> list[list[float | None]]:
@@ -228,26 +116,7 @@ def check_golden(
 
 def load_predictor(directory: Path, files: Mapping[str, str]) -> Predictor:
     """Open a model in this process; its files are verified here, at the last moment."""
-    verify_model(directory, files)
-    # Under this name the file leaves MLflow alone.
-    spec = importlib.util.spec_from_file_location("holdfast_model", directory / MODEL_CODE)
-    if spec is None or spec.loader is None:
-        raise InternalError("A model's code is no module.", found=str(directory / MODEL_CODE))
-    module = importlib.util.module_from_spec(spec)
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = before
-    return cast(Predictor, module.open_model(str(directory)))
-
-
-def _holds(directory: Path, expected: Mapping[str, str]) -> bool:
-    try:
-        verify_model(directory, expected)
-    except (Refused, StoredDataCorrupt):
-        return False
-    return True
+    return cast(Predictor, load_module(directory, files).open_model(str(directory)))
 
 
 def _refuse_load(directory: Path, found: str) -> Refused:
@@ -256,11 +125,3 @@ def _refuse_load(directory: Path, found: str) -> Refused:
         found=f"{found} ({directory})",
         next_step="train again; the champion goes on serving",
     )
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,7 +17,8 @@ from uuid import uuid4
 from tasks.crash import crash_point
 from tasks.errors import LockHeld
 from tasks.findings import Contest, SegmentEvent
-from tasks.segments.model_files import Assigner, combine_hashes, open_files
+from tasks.keeping import combine_hashes
+from tasks.segments.model_files import Assigner, open_files
 
 if TYPE_CHECKING:
     from tasks.warehouse import Lake

@@ -20,7 +20,7 @@ import numpy as np
 
 FORMAT = 1
 # The package's own import and the loader of the nightly assignment; any other name is MLflow's.
-_OWN_NAMES = ("tasks.segments.model_code", "holdfast_segments_model")
+_OWN_NAMES = ("tasks.segments.model_code", "holdfast_model")
 # Rows prepared at a time: their distances to a few hundred points stay within tens of MB.
 _BLOCK_ROWS = 50_000
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.crash import crash_point
-from tasks.errors import DiskFailure, InternalError, Refused, StoredDataCorrupt
+from tasks.errors import DiskFailure
 from tasks.findings import Words
+from tasks.keeping import MODEL_CODE, holds_files, load_module, sync_directory
 from tasks.segments import model_code
 from tasks.segments.candidates import Segmentation
-
-_CODE = "model_code.py"
-# Under this name the file leaves MLflow alone.
-_MODULE = "holdfast_segments_model"
 
 
 class Assigner(Protocol):
@@ -62,7 +57,7 @@ def render_model(segmentation: Segmentation, labels: Sequence[NamedLabel]) -> di
     return {
         "segmentation.json": _json(segmentation),
         "segments.json": _json({"segments": segments}),
-        _CODE: Path(model_code.__file__).read_text(encoding="utf-8"),
+        MODEL_CODE: Path(model_code.__file__).read_text(encoding="utf-8"),
     }
 
 
@@ -71,18 +66,12 @@ def hash_texts(files: Mapping[str, str]) -> dict[str, str]:
     return {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in files.items()}
 
 
-def combine_hashes(files: Mapping[str, str]) -> str:
-    """One sha256 for a model: over `<name> <sha256>` lines in name order."""
-    lines = "".join(f"{name} {files[name]}\n" for name in sorted(files))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
 def write_model(directory: Path, files: Mapping[str, str]) -> Path:
     """Write the files to `directory`, durable, all or nothing; one that holds them is kept.
 
     Raises DiskFailure (73).
     """
-    if _holds(directory, hash_texts(files)):
+    if holds_files(directory, hash_texts(files)):
         return directory
     aside = directory.with_name(f".{directory.name}.{uuid4().hex[:8]}")
     try:
@@ -95,7 +84,7 @@ def write_model(directory: Path, files: Mapping[str, str]) -> Path:
         crash_point("segments.model_written")
         shutil.rmtree(directory, ignore_errors=True)
         aside.rename(directory)
-        _sync_directory(directory.parent)
+        sync_directory(directory.parent)
     except OSError as error:
         raise DiskFailure(
             "The segments' files could not be kept.",
@@ -106,63 +95,9 @@ def write_model(directory: Path, files: Mapping[str, str]) -> Path:
     return directory
 
 
-def verify_model(directory: Path, expected: Mapping[str, str]) -> None:
-    """Compare every file with its checksum in the ledger; parse nothing.
-
-    Raises StoredDataCorrupt (74) where the files are gone, Refused (77) where they differ.
-    """
-    if not directory.is_dir():
-        raise StoredDataCorrupt(
-            "The files of the segments are gone.", found=f"There is no {directory}."
-        )
-    found: dict[str, str] = {}
-    for path in sorted(directory.iterdir()):
-        if path.is_symlink() or not path.is_file():
-            raise Refused(
-                "The segments' directory holds something other than plain files.",
-                found=f"{path.name} in {directory}",
-            )
-        found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not expected or found != dict(expected):
-        names = sorted(
-            name for name in {*found, *expected} if found.get(name) != expected.get(name)
-        )
-        raise Refused(
-            "The segments' files are not those that were let in; they are not loaded.",
-            found=f"{', '.join(names)} in {directory}",
-            next_step="find out who changed them; the next fit of the segments writes new ones",
-        )
-
-
 def open_files(directory: Path, files: Mapping[str, str]) -> Assigner:
     """Open a segmentation in this process; its files are verified here, at the last moment."""
-    verify_model(directory, files)
-    spec = importlib.util.spec_from_file_location(_MODULE, directory / _CODE)
-    if spec is None or spec.loader is None:
-        raise InternalError("A model's code is no module.", found=str(directory / _CODE))
-    module = importlib.util.module_from_spec(spec)
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = before
-    return cast(Assigner, module.open_model(str(directory)))
-
-
-def _holds(directory: Path, expected: Mapping[str, str]) -> bool:
-    try:
-        verify_model(directory, expected)
-    except (Refused, StoredDataCorrupt):
-        return False
-    return True
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return cast(Assigner, load_module(directory, files).open_model(str(directory)))
 
 
 def _json(content: Mapping[str, Any]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING
 
+from tasks.keeping import combine_hashes
 from tasks.segments.champion import segments_name
-from tasks.segments.model_files import combine_hashes, hash_texts
+from tasks.segments.model_files import hash_texts
 from tasks.segments.refitting import Refitted
 from tasks.segments.search import Search
 from tasks.studies import StudyRecord

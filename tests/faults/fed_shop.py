@@ -30,8 +30,8 @@ from tasks.incidents.queue import list_incidents, resolve_raised
 from tasks.intake.ledger import read_batches, show_quarantine
 from tasks.intake.raw import hash_file
 from tasks.intake.replay import describe_queue, discard_batches
+from tasks.keeping import hash_files
 from tasks.registry.champion import find_champion, open_champion, promote
-from tasks.registry.integrity import hash_files
 from tasks.settings import Settings, load_settings
 from tasks.visibility import table_fingerprint
 from tasks.warehouse import Lake

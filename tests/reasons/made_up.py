@@ -133,7 +133,7 @@ def make_champion(directory: Path, rows: LabelledRows, *, rule: bool = False) ->
     import lightgbm
 
     from tasks.churn.model_files import write_model
-    from tasks.registry.integrity import combine_hashes, hash_files
+    from tasks.keeping import combine_hashes, hash_files
 
     names = ("recency_days",) if rule else FEATURES
     text = None

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tasks.handles import Candidate
+from tasks.keeping import combine_hashes, hash_files
 from tasks.registry.gate import REQUIRED_METRICS
-from tasks.registry.integrity import combine_hashes, hash_files
 from tasks.settings import PROJECT
 
 FEATURES = ("days_since_order", "orders_90d", "net_amount_90d", "gap_ratio")

@@ -19,6 +19,7 @@ import pytest
 
 from tasks.errors import LockHeld, Refused, StoredDataCorrupt
 from tasks.handles import Candidate
+from tasks.keeping import verify_model
 from tasks.registry.champion import (
     KeptModel,
     champion_status,
@@ -29,7 +30,6 @@ from tasks.registry.champion import (
     promote,
     record_decision,
 )
-from tasks.registry.integrity import verify_model
 from tasks.settings import PROJECT, Settings
 from tasks.tracking.tracker import CHALLENGER, CHAMPION, Tracker, open_tracker
 from tasks.warehouse import Lake

@@ -11,17 +11,9 @@ import pytest
 
 from tasks.errors import Refused, StoredDataCorrupt
 from tasks.handles import Candidate
+from tasks.keeping import combine_hashes, hash_files, keep_copy, verify_model
 from tasks.registry import integrity
-from tasks.registry.integrity import (
-    check_golden,
-    combine_hashes,
-    golden_rows,
-    hash_files,
-    keep_copy,
-    load_predictor,
-    predict_apart,
-    verify_model,
-)
+from tasks.registry.integrity import check_golden, golden_rows, load_predictor, predict_apart
 from tests.registry.models import FEATURES, make_model, make_rule
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.handles import Champion, FeatureTable
-from tasks.registry.integrity import combine_hashes, hash_files
+from tasks.keeping import combine_hashes, hash_files
 from tasks.warehouse import Lake
 from tests.registry.models import FEATURES, METRICS
 

@@ -19,13 +19,7 @@ from tasks.findings import Words
 from tasks.groups import SegmentFeature, SegmentsSettings
 from tasks.segments.candidates import Setting, assign_rows, fit_setting
 from tasks.segments.model_code import assign
-from tasks.segments.model_files import (
-    NamedLabel,
-    hash_texts,
-    open_files,
-    render_model,
-    write_model,
-)
+from tasks.segments.model_files import NamedLabel, hash_texts, open_files, render_model, write_model
 from tasks.settings import load_settings
 
 NAMES = ("a", "b", "c")

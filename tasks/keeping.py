@@ -1,0 +1,163 @@
+"""Models as files in our keeping: hashed, copied whole or not at all, verified before a load.
+
+Checksums of every file stand in the ledger and are compared before any of them is parsed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from uuid import uuid4
+
+from tasks.crash import crash_point
+from tasks.errors import DiskFailure, InternalError, Refused, StoredDataCorrupt
+
+MODEL_CODE = "model_code.py"
+# Under this name the file leaves MLflow alone.
+_MODULE = "holdfast_model"
+_READ_BYTES = 1 << 20
+
+
+def hash_files(directory: Path, *, ignore_bytecode: bool = False) -> dict[str, str]:
+    """sha256 of each file by its name; the directory holds plain files alone.
+
+    `ignore_bytecode` leaves out a `__pycache__` of a model just trained. In a kept model it is
+    refused: Python would run what lies there in place of `model_code.py`.
+    Raises StoredDataCorrupt (74) where there is no such directory or no file in it, Refused (77)
+    for a link or a directory among the files.
+    """
+    if not directory.is_dir():
+        raise StoredDataCorrupt("The files of a model are gone.", found=f"There is no {directory}.")
+    hashes: dict[str, str] = {}
+    for path in sorted(directory.iterdir()):
+        if ignore_bytecode and path.name == "__pycache__":
+            continue
+        if path.is_symlink() or not path.is_file():
+            raise Refused(
+                "A model's directory holds something other than plain files.",
+                found=f"{path.name} in {directory}",
+            )
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(_READ_BYTES):
+                digest.update(block)
+        hashes[path.name] = digest.hexdigest()
+    if not hashes:
+        raise StoredDataCorrupt("The files of a model are gone.", found=f"{directory} is empty.")
+    return hashes
+
+
+def combine_hashes(files: Mapping[str, str]) -> str:
+    """One sha256 for a model: over `<name> <sha256>` lines in name order."""
+    lines = "".join(f"{name} {files[name]}\n" for name in sorted(files))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def verify_model(directory: Path, expected: Mapping[str, str]) -> None:
+    """Compare every file with its checksum in the ledger; parse nothing.
+
+    Raises Refused (77) naming the files that differ, are missing or were added, and where the
+    ledger has no checksums; StoredDataCorrupt (74) where the files are gone altogether.
+    """
+    if not expected:
+        raise Refused(
+            "A model without checksums in the ledger is not loaded.", found=str(directory)
+        )
+    found = hash_files(directory)
+    if found == dict(expected):
+        return
+    parts = {
+        "changed": sorted(n for n in expected if n in found and found[n] != expected[n]),
+        "missing": sorted(set(expected) - set(found)),
+        "added": sorted(set(found) - set(expected)),
+    }
+    raise Refused(
+        "A model's files are not those that were let in; it is not loaded.",
+        found="; ".join(f"{what}: {', '.join(names)}" for what, names in parts.items() if names)
+        + f" in {directory}",
+        next_step="find out who changed them; then train again, or restore the directory",
+    )
+
+
+def holds_files(directory: Path, expected: Mapping[str, str]) -> bool:
+    """Whether a directory holds exactly these files."""
+    try:
+        verify_model(directory, expected)
+    except (Refused, StoredDataCorrupt):
+        return False
+    return True
+
+
+def keep_copy(source: Path, target: Path, expected: Mapping[str, str]) -> Path:
+    """Copy a model's files to `target`, durable and verified, all or nothing; the place taken.
+
+    A `target` that already holds exactly these files is kept. One that holds others (the tracking
+    store was rebuilt and counts from 1 again) makes us take `<target>-<hash>`.
+    """
+    if target.exists():
+        if holds_files(target, expected):
+            return target
+        target = second_place(target, expected)
+        if target.is_dir():
+            verify_model(target, expected)
+            return target
+    aside = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
+    try:
+        aside.mkdir(parents=True, mode=0o700)
+        for name in expected:
+            with (source / name).open("rb") as reader, (aside / name).open("xb") as writer:
+                shutil.copyfileobj(reader, writer)
+                writer.flush()
+                os.fsync(writer.fileno())
+        verify_model(aside, expected)
+        crash_point("registry.copy_written")
+        sync_directory(aside)
+        try:
+            aside.rename(target)
+        except OSError:
+            # Another process has kept the same version first; its files must be the same.
+            verify_model(target, expected)
+        sync_directory(target.parent)
+    except OSError as error:
+        raise DiskFailure(
+            "A copy of the model could not be kept.", found=f"{target}: {error.strerror or error}"
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    crash_point("registry.copy_renamed")
+    return target
+
+
+def second_place(target: Path, files: Mapping[str, str]) -> Path:
+    """Where a model is kept whose own directory holds something else."""
+    return target.with_name(f"{target.name}-{combine_hashes(files)[:12]}")
+
+
+def load_module(directory: Path, files: Mapping[str, str]) -> ModuleType:
+    """Run a model's code in this process; its files are verified here, at the last moment."""
+    verify_model(directory, files)
+    spec = importlib.util.spec_from_file_location(_MODULE, directory / MODEL_CODE)
+    if spec is None or spec.loader is None:
+        raise InternalError("A model's code is no module.", found=str(directory / MODEL_CODE))
+    module = importlib.util.module_from_spec(spec)
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = before
+    return module
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a rename in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
