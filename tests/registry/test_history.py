@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -92,9 +91,10 @@ def test_any_moment_has_its_champion(lake: Lake, tmp_path: Path) -> None:
 
 def test_back_one_step_then_another_and_to_any_that_served(lake: Lake, tmp_path: Path) -> None:
     promote_in_turn(lake, tmp_path)
-    started = time.monotonic()
+    before = os.times()
     assert go_back(lake) == 2
-    assert time.monotonic() - started < 5
+    # Of processors, those of the throw-away process included: the clock belongs to the machine.
+    assert sum(os.times()[:4]) - sum(before[:4]) < 5
     # Going back again goes on back: 3 was rolled back, so it is not what came before 2.
     assert go_back(lake) == 1
     assert serving(lake) == 1
