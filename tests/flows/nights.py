@@ -111,6 +111,17 @@ def write_deployment(path: Path, population: Path) -> Path:
             # Here it is the model that shall be let in, not the rule: its bytes are compared.
             "rule_confidence": 0.51,
         },
+        # What is understood of customers is told by its own tests; here it shall only be there.
+        "value": {"trials": 1, "maximum_trees": 30, "resamples": 100},
+        "segments": {
+            "trials": 3,
+            "startup_trials": 3,
+            "methods": ["kmeans"],
+            "finalists": 1,
+            "contest_resamples": 4,
+        },
+        "reasons": {"refits": 3, "resamples": 200},
+        "forecasts": {"origins": 8},
     }
     path.write_text(yaml.safe_dump(conf, sort_keys=False), encoding="utf-8")
     return path
