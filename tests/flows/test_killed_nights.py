@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -25,6 +26,8 @@ KILLED_AT = (
     "publish.after_commit",  # taken in, not yet said so
     "churn.tuning.told_1",  # two trials of four are known
     "registry.after_decision",  # let in, but MLflow does not know
+    "segments.promoted",  # groups serve, and nobody is in them yet
+    "actions.before_publish",  # the lists are written, and the ledger knows of none
 )
 
 
@@ -85,3 +88,16 @@ def test_a_killed_night_ends_as_an_undisturbed_one(shop: Shop, second_home: Path
     assert champion["model_hash"] == undisturbed["champion"]["model_hash"]
     assert champion["metrics"] == undisturbed["champion"]["metrics"]
     assert alias_of(killed) == [champion["version"], champion["model_hash"]]
+    # And the same lists of whom to contact, each once, and the page.
+    for name in ("actions.csv", "winback.csv", "held_out.csv"):
+        ours, theirs = read_list(killed, name), read_list(shop, name)
+        assert ours == theirs
+        assert len({row["customer_id"] for row in ours}) == len(ours)
+    assert killed.scores().with_name("customers.html").is_file()
+
+
+def read_list(shop: Shop, name: str) -> list[dict[str, str]]:
+    """An exported list without the columns that say which run of which lake it is from."""
+    with shop.scores().with_name(name).open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{key: value for key, value in row.items() if key != "run_id"} for row in rows]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import html
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tasks.findings import FINDINGS
 from tasks.services.prefect_server import PrefectApi
 from tasks.settings import load_settings
 from tasks.visibility import table_fingerprint
@@ -47,7 +49,14 @@ def facts(shop: Shop) -> dict[str, Any]:
             "orders": table_fingerprint(lake, "orders", lake.snapshot()),
             "lines": lake.scalar("select count(*) from lake.main.orders"),
             "decisions": lake.scalar("select count(*) from lake.ledger.decisions"),
+            "findings": lake.scalar("select count(*) from lake.ledger.findings"),
         }
+
+
+def read_lists(shop: Shop) -> dict[str, bytes]:
+    """The lists of the newest night, whom to contact and who is held out."""
+    names = ("actions.csv", "winback.csv", "held_out.csv")
+    return {name: shop.scores().with_name(name).read_bytes() for name in names}
 
 
 def read_scores(shop: Shop) -> list[dict[str, Any]]:
@@ -66,7 +75,11 @@ def test_a_night_is_completed_and_nothing_of_it_is_lost(
     shop: Shop, prefect_api: PrefectApi
 ) -> None:
     runs = flow_runs(prefect_api, shop)
-    assert [run["flow_name"] for run in runs[:4]] == ["nightly", "ingest", "train", "score"]
+    assert [run["flow_name"] for run in runs[:5]] == [
+        "nightly", "ingest", "train", "score", "understand",
+    ]  # fmt: skip
+    parts = ["value", "segment", "explain", "forecast", "act", "portray"]
+    assert [run["flow_name"] for run in runs[5:11]] == parts
     assert {run["state_type"] for run in runs} == {"COMPLETED"}
     # The parts are subflows of the night, with the steps as their tasks.
     night, ingest, train, score = runs[:4]
@@ -98,12 +111,24 @@ def test_a_night_is_completed_and_nothing_of_it_is_lost(
         rows = list(csv.DictReader(file))
     assert len(rows) > 100
     assert {row["model_version"] for row in rows} == {str(champion["version"])}
+    # Everybody who is scored has a value and a group, and the page tells of all of it.
+    with open_lake(load_settings(shop.path, home=shop.home)) as lake:
+        for table in ("customer_values", "customer_segments", "customer_reasons"):
+            known = lake.rows(f"select customer_id from lake.main.{table}")
+            assert len(known) == len(rows)
+            assert {row["customer_id"] for row in known} == {row["customer_id"] for row in rows}
+        kinds = lake.rows("select kind, count(*) as runs from lake.ledger.findings group by kind")
+    assert {row["kind"]: row["runs"] for row in kinds} == dict.fromkeys(FINDINGS, 1)
+    told = shop.ask("report", "--lang", "ko")
+    assert told["missing"] == []
+    assert 'lang="ko"' in Path(told["path"]).read_text(encoding="utf-8")
 
 
 def test_the_same_night_again_changes_nothing_and_needs_no_prefect(
     unrecorded_shop: Shop, shop: Shop, prefect_api: PrefectApi
 ) -> None:
     before, scores = facts(shop), shop.scores().read_bytes()
+    lists = read_lists(shop)
     recorded = len(flow_runs(prefect_api, shop))
     champion = shop.ask("status")["champion"]
     done = unrecorded_shop.run("nightly")
@@ -114,6 +139,8 @@ def test_the_same_night_again_changes_nothing_and_needs_no_prefect(
     after = facts(shop)
     assert (after["orders"], after["lines"]) == (before["orders"], before["lines"])
     assert shop.scores().read_bytes() == scores
+    assert read_lists(shop) == lists
+    assert after["findings"] == before["findings"]
     kept = shop.ask("status")["champion"]
     assert (kept["version"], kept["model_hash"]) == (champion["version"], champion["model_hash"])
     assert alias_of(shop) == champion["version"]
