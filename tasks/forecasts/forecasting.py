@@ -131,6 +131,9 @@ def _forecast_one(series: Series, settings: Settings) -> ForecastSeries:
         minimum_gain_share=chosen.minimum_gain_share,
     )
     least, most = _LIMITS[series.measure]
+    if series.values.min() >= 0:
+        # Returns can outweigh a week's orders; where they never did, no forecast says they will.
+        least = max(least, 0.0)
     ahead = (np.clip(line, least, most).tolist() for line in (told.mean, told.low, told.high))
     after = series.first + len(series.values)
     return ForecastSeries(
