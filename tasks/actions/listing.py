@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.actions.choosing import Choice, choose_actions
 from tasks.actions.policy import ListName, load_bands, load_policy
 from tasks.actions.publishing import publish_lists, restore_files
-from tasks.archive import find_findings
+from tasks.archive import recall_findings
 from tasks.contracts import CUSTOMER_TABLES
 from tasks.errors import DataRejected
 from tasks.exports import export_directory
@@ -57,7 +57,7 @@ def list_actions(
     lists: tuple[ListName, ...] = ("retention", "winback")
     stamps = [_stage(lake, name, snapshot, values, settings) for name in lists]
     run_id = _name_run(stamps, as_of, known_by, budget, settings)
-    done = find_findings(lake, ActionFindings, finding_id=run_id)
+    done = recall_findings(lake, ActionFindings, run_id)
     if done is not None:
         restore_files(lake, run_id, as_of, settings)
         return done, False

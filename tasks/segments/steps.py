@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tasks.archive import find_findings
+from tasks.archive import recall_findings
 from tasks.crash import crash_point
 from tasks.errors import Refused, ServiceDown, StoredDataCorrupt
 from tasks.findings import SegmentFindings
@@ -70,7 +70,7 @@ def _assign_segments(lake: Lake, table: FeatureTable, segmented: Segmented) -> S
     sources = assigning.find_sources(lake, table.as_of[-1])
     previous = assigning.find_previous(lake, table.as_of[-1])
     run_id = assigning.name_run(lake, table, segmented, sources, previous)
-    found = find_findings(lake, SegmentFindings, finding_id=run_id)
+    found = recall_findings(lake, SegmentFindings, run_id)
     if found is None:
         assigner = segmented.open()
         assigning.assign_customers(lake, table, assigner)

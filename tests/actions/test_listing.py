@@ -12,6 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from tasks.actions.listing import list_actions
+from tasks.archive import find_findings
 from tasks.contracts import CUSTOMER_TABLES
 from tasks.errors import DataRejected
 from tasks.exports import hash_file
@@ -102,6 +103,10 @@ def test_the_same_night_is_one_list_and_the_same_bytes(lake: Lake, settings: Set
     other = run(lake, settings, "20")
     assert other.planned_cost_amount <= 20 < first.planned_cost_amount
     assert lake.scalar("select count(distinct run_id) from lake.main.customer_actions") == 2
+    # The first budget after all: its files lie there, so its findings are those that count.
+    assert run(lake, settings) == first
+    assert [path.read_bytes() for path in files] == before
+    assert find_findings(lake, ActionFindings, as_of=AS_OF) == first
 
 
 def test_files_hold_the_table_in_its_order(lake: Lake, settings: Settings) -> None:
