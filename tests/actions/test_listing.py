@@ -186,6 +186,7 @@ def test_what_other_families_know_is_used(lake: Lake, make_settings: MakeSetting
                 {"action": "service_call", "reasons": ["service"]},
                 {"action": "voucher", "segments": ["loyal"]},
                 {"action": "none", "segments": ["wholesale"]},
+                {"action": "voucher", "segments": ["loyall"], "reasons": ["prise"]},
             ]
         },
     )
@@ -215,6 +216,8 @@ def test_what_other_families_know_is_used(lake: Lake, make_settings: MakeSetting
     assert listed[a]["expected_return_amount"] == Decimal("117.3000")
     assert listed[a]["probability"] == 0.8
     assert found.left_alone["by_rule"] == 1
+    # A name that is mistyped fits nobody; that is said.
+    assert [note.en for note in found.notes if "are not there tonight: loyall, prise" in note.en]
     assert found.left_alone["no_rule"] == 60 - 3
     assert {(line.action, line.segment_id) for line in found.lines} == {
         ("voucher", "g1"),
