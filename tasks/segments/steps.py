@@ -10,6 +10,7 @@ from pathlib import Path
 from tasks.archive import recall_findings
 from tasks.crash import crash_point
 from tasks.errors import Refused, ServiceDown, StoredDataCorrupt
+from tasks.escaping import escape_markdown
 from tasks.findings import SegmentFindings
 from tasks.handles import FeatureTable
 from tasks.orchestration import publish_markdown, step
@@ -183,7 +184,8 @@ def _show(found: SegmentFindings) -> None:
         risk = "" if one.risk_share is None else f"{one.risk_share:.1%}"
         churn = "" if one.churn_share is None else f"{one.churn_share:.1%}"
         lines.append(
-            f"| {one.name.en} / {one.name.ko} | {one.customers:,} | {one.customers_share:.1%}"
+            f"| {escape_markdown(f'{one.name.en} / {one.name.ko}')} | {one.customers:,}"
+            f" | {one.customers_share:.1%}"
             f" | {risk} | {churn} | {one.value_amount:,.0f} | {one.at_risk_amount:,.0f} |"
         )
     publish_markdown(

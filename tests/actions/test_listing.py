@@ -12,11 +12,12 @@ import pyarrow.parquet
 import pytest
 
 from tasks.actions.listing import list_actions
+from tasks.actions.steps import describe_lists
 from tasks.archive import find_findings
 from tasks.contracts import CUSTOMER_TABLES
 from tasks.errors import DataRejected
 from tasks.exports import hash_file
-from tasks.findings import ActionFindings
+from tasks.findings import ActionFindings, Words
 from tasks.settings import Settings
 from tasks.warehouse import Lake
 from tests.actions.made_up import AS_OF, KNOWN_BY, put_known, put_scores
@@ -128,6 +129,17 @@ def test_files_hold_the_table_in_its_order(lake: Lake, settings: Settings) -> No
     assert all(pyarrow.parquet.read_table(paths["held_out.parquet"])["held_out"].to_pylist())
     header = paths["winback.csv"].read_text(encoding="utf-8-sig").strip()
     assert header == ",".join(f'"{name}"' for name in names)
+
+
+def test_words_of_the_settings_stay_in_their_cell(lake: Lake, settings: Settings) -> None:
+    put_scores(lake, scored(80))
+    found = run(lake, settings)
+    words = Words(en="=1|<script>alert(1)</script>", ko="=1")
+    lines = tuple(line.model_copy(update={"words": words}) for line in found.lines)
+    shown = describe_lists(found.model_copy(update={"lines": lines}))
+    assert "<script" not in shown
+    row = next(line for line in shown.splitlines() if "alert" in line)
+    assert row.count("|") == 7
 
 
 def test_nobody_scored_is_told_what_to_do(lake: Lake, settings: Settings) -> None:
