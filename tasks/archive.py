@@ -57,3 +57,30 @@ def find_findings(
             found=str(error.errors()[0]["loc"]),
             next_step="run the night again: it writes them anew",
         ) from error
+
+
+def recall_findings(lake: Lake, model: type[N], finding_id: str) -> N | None:
+    """The findings of a run that is published already, which from now on are the newest again.
+
+    A setting or a champion that is taken back asks for the run before; those who read the newest of
+    the cut-off must then not go on with what was taken back. None: there is no such run.
+    """
+    found = find_findings(lake, model, finding_id=finding_id)
+    if found is None or _is_newest(lake, finding_id, found):
+        return found
+    with lake.writer_lock("recall findings"):
+        if not _is_newest(lake, finding_id, found):
+            message = f"findings of {found.as_of:%Y-%m-%d} once more"
+            with lake.publish("holdfast", message, {"finding_id": finding_id}):
+                insert_findings(lake, finding_id, found)
+    return found
+
+
+def _is_newest(lake: Lake, finding_id: str, found: Night) -> bool:
+    kind = next(name for name, one in FINDINGS.items() if one is type(found))
+    newest = lake.scalar(
+        "select arg_max(finding_id, recorded_at) from lake.ledger.findings"
+        " where kind = $kind and as_of = $as_of",
+        {"kind": kind, "as_of": found.as_of},
+    )
+    return bool(newest == finding_id)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tasks.archive import find_findings, insert_findings
+from tasks.archive import find_findings, insert_findings, recall_findings
 from tasks.errors import StoredDataCorrupt
 from tasks.findings import FINDINGS, ActionFindings, ForecastFindings, ForecastSeries, Words
 from tasks.warehouse import Lake
@@ -53,6 +53,17 @@ def test_what_was_written_is_read(lake: Lake) -> None:
     assert find_findings(lake, ActionFindings, finding_id="b") == make_actions(JUNE, "2")
     assert find_findings(lake, ActionFindings, finding_id="b", as_of=MAY) is None
     assert find_findings(lake, ForecastFindings) is None
+
+
+def test_a_setting_that_is_taken_back_makes_the_run_before_the_newest_again(lake: Lake) -> None:
+    assert recall_findings(lake, ActionFindings, "a") is None
+    for finding_id, as_of, budget in (("a", MAY, "1"), ("b", MAY, "2"), ("c", JUNE, "3")):
+        put(lake, finding_id, make_actions(as_of, budget))
+    for _ in range(2):
+        assert recall_findings(lake, ActionFindings, "a") == make_actions(MAY, "1")
+        assert find_findings(lake, ActionFindings, as_of=MAY) == make_actions(MAY, "1")
+        # Who is the newest already is not written again.
+        assert lake.scalar("select count(*) from lake.ledger.findings") == 4
 
 
 def test_findings_that_cannot_be_read_are_named(lake: Lake) -> None:

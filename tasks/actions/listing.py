@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.actions.choosing import Choice, choose_actions
 from tasks.actions.policy import ListName, load_bands, load_policy
 from tasks.actions.publishing import publish_lists, restore_files
-from tasks.archive import find_findings
+from tasks.archive import recall_findings
 from tasks.contracts import CUSTOMER_TABLES
 from tasks.errors import DataRejected
 from tasks.exports import export_directory
@@ -57,7 +57,7 @@ def list_actions(
     lists: tuple[ListName, ...] = ("retention", "winback")
     stamps = [_stage(lake, name, snapshot, values, settings) for name in lists]
     run_id = _name_run(stamps, as_of, known_by, budget, settings)
-    done = find_findings(lake, ActionFindings, finding_id=run_id)
+    done = recall_findings(lake, ActionFindings, run_id)
     if done is not None:
         restore_files(lake, run_id, as_of, settings)
         return done, False
@@ -288,6 +288,7 @@ def _notes(
                 ko="안정적인 이탈 이유가 없어, 이유를 묻는 규칙은 아무에게도 적용되지 않습니다.",
             )
         )
+    notes += _note_unknown(lake, values, settings)
     if not lake.scalar("select exists (from lake.main.contacts)"):
         notes.append(
             Words(
@@ -311,6 +312,29 @@ def _notes(
             )
         )
     return notes
+
+
+def _note_unknown(lake: Lake, values: dict[str, Any], settings: Settings) -> list[Words]:
+    """What rules ask for that nobody can have, as a mistyped name: such a rule fits nobody."""
+    rules = settings.actions.rules
+    asked = {name for rule in rules for name in rule.reasons} - set(settings.reasons.drivers)
+    asked -= {*settings.features.drivers.values(), "profile"}
+    if values["segments_id"] is not None:
+        known = lake.one(
+            "select list(distinct segment_id) || list(distinct segment_name) as names"
+            " from lake.main.customer_segments where run_id = $segments_id and as_of = $as_of",
+            values,
+        )["names"]
+        asked |= {name for rule in rules for name in rule.segments} - set(known or ())
+    if not asked:
+        return []
+    told = ", ".join(sorted(asked))
+    return [
+        Words(
+            en=f"`actions.rules` ask for segments or reasons that are not there tonight: {told}.",
+            ko=f"`actions.rules`의 다음 세그먼트나 이유가 오늘 밤에는 없습니다: {told}.",
+        )
+    ]
 
 
 def _note_horizon(lake: Lake, values: dict[str, Any], settings: Settings) -> list[Words]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from tasks.actions.listing import list_actions
 from tasks.errors import ServiceDown
+from tasks.escaping import escape_markdown
 from tasks.findings import ActionFindings
 from tasks.orchestration import publish_markdown, step
 from tasks.studies import StudyRecord
@@ -43,14 +44,14 @@ def describe_lists(found: ActionFindings) -> str:
         "|---|---|---|--:|--:|--:|",
     ]
     lines += [
-        f"| {name} | {line.words.en} | {line.segment_id or ''} | {line.customers:,}"
-        f" | {line.cost_amount:,.2f} | {line.expected_return_amount:,.2f} |"
+        f"| {name} | {escape_markdown(line.words.en)} | {line.segment_id or ''}"
+        f" | {line.customers:,} | {line.cost_amount:,.2f} | {line.expected_return_amount:,.2f} |"
         for name, listed in (("keep", found.lines), ("win back", found.winback_lines))
         for line in listed
     ]
     left = ", ".join(f"{code} {count:,}" for code, count in found.left_alone.items())
     lines += ["", f"Left alone: {left or 'nobody'}.", ""]
-    lines += [f"- {note.en}" for note in found.notes]
+    lines += [f"- {escape_markdown(note.en)}" for note in found.notes]
     lines += [f"- `{path}`" for path in found.files]
     return "\n".join(lines)
 

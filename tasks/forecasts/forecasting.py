@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.archive import find_findings, insert_findings
+from tasks.archive import find_findings, insert_findings, recall_findings
 from tasks.crash import crash_point
 from tasks.findings import ForecastFindings, ForecastSeries, Words
 from tasks.forecasts.rolling import Forecast, forecast
@@ -47,7 +47,7 @@ def forecast_all(
     if settings.features.outcome == "lapse":
         collected = collect_series(lake, as_of, known_by, snapshot, settings)
     run_id = _name_run(collected, as_of, known_by, settings)
-    done = find_findings(lake, ForecastFindings, finding_id=run_id)
+    done = recall_findings(lake, ForecastFindings, run_id)
     if done is not None:
         return done, False
     lake.record_read("forecasts", snapshot, as_of, known_by)
@@ -131,6 +131,9 @@ def _forecast_one(series: Series, settings: Settings) -> ForecastSeries:
         minimum_gain_share=chosen.minimum_gain_share,
     )
     least, most = _LIMITS[series.measure]
+    if series.values.min() >= 0:
+        # Returns can outweigh a week's orders; where they never did, no forecast says they will.
+        least = max(least, 0.0)
     ahead = (np.clip(line, least, most).tolist() for line in (told.mean, told.low, told.high))
     after = series.first + len(series.values)
     return ForecastSeries(

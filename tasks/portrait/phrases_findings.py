@@ -188,8 +188,8 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
     "forecasts.period": ("Period", "기간"),
     "forecasts.all": ("All series: the next period", "전체 지표: 다음 기간 전망"),
     "forecasts.none": (
-        "No series is long enough to be forecast.",
-        "전망하기에 충분히 긴 데이터가 없습니다.",
+        "Nothing is forecast.",
+        "전망한 지표가 없습니다.",
     ),
     # --- actions -----------------------------------------------------------------------------
     "actions.title": ("What to do about it", "실행 목록"),

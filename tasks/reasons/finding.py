@@ -15,7 +15,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from tasks.archive import find_findings, insert_findings
+from tasks.archive import find_findings, insert_findings, recall_findings
 from tasks.crash import crash_point
 from tasks.findings import (
     Driver,
@@ -75,7 +75,7 @@ def find_reasons(
     """
     asked = prepare(lake, champion, predictor, newest, labelled, born)
     finding_id = name_run(lake, asked)
-    known = find_findings(lake, ReasonFindings, finding_id=finding_id)
+    known = recall_findings(lake, ReasonFindings, finding_id)
     if known is not None:
         return Told(finding_id, known, is_new=False)
     rows = read_past(lake, asked)

@@ -179,6 +179,16 @@ def _notes(
                 ko="이 날짜의 고객 생애 가치가 없어 지난 1년 구매액의 마진을 가치로 씁니다.",
             )
         )
+    # An id that was dropped may come back; one that never was is a slip of the pen.
+    unknown = sorted(set(settings.segments.names) - set(segmented.used_ids))
+    if unknown:
+        told = ", ".join(unknown)
+        notes.append(
+            Words(
+                en=f"`segments.names` names what is no segment's id: {told}.",
+                ko=f"`segments.names`에 없는 세그먼트 ID가 있습니다: {told}.",
+            )
+        )
     total = sum(one.customers for one in profiles)
     small = sum(one.customers < settings.segments.minimum_share * total for one in profiles)
     if small:

@@ -7,9 +7,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tasks.archive import find_findings
+from tasks.archive import recall_findings
 from tasks.crash import crash_point
 from tasks.errors import Refused, ServiceDown, StoredDataCorrupt
+from tasks.escaping import escape_markdown
 from tasks.findings import SegmentFindings
 from tasks.handles import FeatureTable
 from tasks.orchestration import publish_markdown, step
@@ -70,7 +71,7 @@ def _assign_segments(lake: Lake, table: FeatureTable, segmented: Segmented) -> S
     sources = assigning.find_sources(lake, table.as_of[-1])
     previous = assigning.find_previous(lake, table.as_of[-1])
     run_id = assigning.name_run(lake, table, segmented, sources, previous)
-    found = find_findings(lake, SegmentFindings, finding_id=run_id)
+    found = recall_findings(lake, SegmentFindings, run_id)
     if found is None:
         assigner = segmented.open()
         assigning.assign_customers(lake, table, assigner)
@@ -183,7 +184,8 @@ def _show(found: SegmentFindings) -> None:
         risk = "" if one.risk_share is None else f"{one.risk_share:.1%}"
         churn = "" if one.churn_share is None else f"{one.churn_share:.1%}"
         lines.append(
-            f"| {one.name.en} / {one.name.ko} | {one.customers:,} | {one.customers_share:.1%}"
+            f"| {escape_markdown(f'{one.name.en} / {one.name.ko}')} | {one.customers:,}"
+            f" | {one.customers_share:.1%}"
             f" | {risk} | {churn} | {one.value_amount:,.0f} | {one.at_risk_amount:,.0f} |"
         )
     publish_markdown(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.archive import find_findings, insert_findings
+from tasks.archive import insert_findings, recall_findings
 from tasks.crash import crash_point
 from tasks.findings import ValueFindings
 
@@ -87,7 +87,7 @@ def name_run(settings: Settings, table: FeatureTable, scoring_id: str | None, or
 
 def find_run(lake: Lake, run_id: str) -> Valuation | None:
     """A run that is already published, or None."""
-    found = find_findings(lake, ValueFindings, finding_id=run_id)
+    found = recall_findings(lake, ValueFindings, run_id)
     return None if found is None else Valuation(run_id, found, False, {})
 
 

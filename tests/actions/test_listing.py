@@ -12,10 +12,12 @@ import pyarrow.parquet
 import pytest
 
 from tasks.actions.listing import list_actions
+from tasks.actions.steps import describe_lists
+from tasks.archive import find_findings
 from tasks.contracts import CUSTOMER_TABLES
 from tasks.errors import DataRejected
 from tasks.exports import hash_file
-from tasks.findings import ActionFindings
+from tasks.findings import ActionFindings, Words
 from tasks.settings import Settings
 from tasks.warehouse import Lake
 from tests.actions.made_up import AS_OF, KNOWN_BY, put_known, put_scores
@@ -102,6 +104,10 @@ def test_the_same_night_is_one_list_and_the_same_bytes(lake: Lake, settings: Set
     other = run(lake, settings, "20")
     assert other.planned_cost_amount <= 20 < first.planned_cost_amount
     assert lake.scalar("select count(distinct run_id) from lake.main.customer_actions") == 2
+    # The first budget after all: its files lie there, so its findings are those that count.
+    assert run(lake, settings) == first
+    assert [path.read_bytes() for path in files] == before
+    assert find_findings(lake, ActionFindings, as_of=AS_OF) == first
 
 
 def test_files_hold_the_table_in_its_order(lake: Lake, settings: Settings) -> None:
@@ -123,6 +129,17 @@ def test_files_hold_the_table_in_its_order(lake: Lake, settings: Settings) -> No
     assert all(pyarrow.parquet.read_table(paths["held_out.parquet"])["held_out"].to_pylist())
     header = paths["winback.csv"].read_text(encoding="utf-8-sig").strip()
     assert header == ",".join(f'"{name}"' for name in names)
+
+
+def test_words_of_the_settings_stay_in_their_cell(lake: Lake, settings: Settings) -> None:
+    put_scores(lake, scored(80))
+    found = run(lake, settings)
+    words = Words(en="=1|<script>alert(1)</script>", ko="=1")
+    lines = tuple(line.model_copy(update={"words": words}) for line in found.lines)
+    shown = describe_lists(found.model_copy(update={"lines": lines}))
+    assert "<script" not in shown
+    row = next(line for line in shown.splitlines() if "alert" in line)
+    assert row.count("|") == 7
 
 
 def test_nobody_scored_is_told_what_to_do(lake: Lake, settings: Settings) -> None:
@@ -181,6 +198,7 @@ def test_what_other_families_know_is_used(lake: Lake, make_settings: MakeSetting
                 {"action": "service_call", "reasons": ["service"]},
                 {"action": "voucher", "segments": ["loyal"]},
                 {"action": "none", "segments": ["wholesale"]},
+                {"action": "voucher", "segments": ["loyall"], "reasons": ["prise"]},
             ]
         },
     )
@@ -210,6 +228,8 @@ def test_what_other_families_know_is_used(lake: Lake, make_settings: MakeSetting
     assert listed[a]["expected_return_amount"] == Decimal("117.3000")
     assert listed[a]["probability"] == 0.8
     assert found.left_alone["by_rule"] == 1
+    # A name that is mistyped fits nobody; that is said.
+    assert [note.en for note in found.notes if "are not there tonight: loyall, prise" in note.en]
     assert found.left_alone["no_rule"] == 60 - 3
     assert {(line.action, line.segment_id) for line in found.lines} == {
         ("voucher", "g1"),

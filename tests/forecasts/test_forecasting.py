@@ -61,6 +61,17 @@ def test_a_short_history_is_a_note(lake: Lake, quick: Settings, days: int) -> No
     assert all("16 are needed" in note for note in notes[1:])
 
 
+@pytest.mark.parametrize(("least", "may_be_negative"), [(10, False), (-40, True)])
+def test_revenue_is_told_negative_only_where_it_was(
+    lake: Lake, quick: Settings, least: int, may_be_negative: bool
+) -> None:
+    # Everybody orders every fourth week: an interval about that is wider than what is told.
+    put(lake, "orders", [order("ann", day, 10 if day % 56 else least) for day in range(0, 300, 28)])
+    found, _ = forecast_all(lake, at(295), at(295), quick)
+    revenue = next(one for one in found.series if one.measure == "revenue")
+    assert any(low < 0 for *_, low, _ in revenue.forecast) == may_be_negative
+
+
 def test_one_customer_with_a_long_history(lake: Lake, quick: Settings) -> None:
     put(lake, "orders", [order("ann", day, 10) for day in range(0, 300, 10)])
     found, _ = forecast_all(lake, at(295), at(295), quick)

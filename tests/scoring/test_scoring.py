@@ -129,6 +129,15 @@ def test_another_model_or_cost_is_another_run(
     second = score(lake, rule, load_predictor(rule.directory, rule.files), features, settings)
     assert first.scoring_id != second.scoring_id
     assert lake.scalar("select count(*) from lake.main.scores") == 200
+    # Rolled back the same day: value, reasons and lists read the newest scores, which are these.
+    for _ in range(2):
+        assert score(lake, champion, predictor, features, settings) == first
+        newest = (
+            "select arg_max(export_id, exported_at) from lake.ledger.exports"
+            " where kind = 'scores.parquet'"
+        )
+        assert lake.scalar(newest) == first.scoring_id
+        assert lake.scalar("select count(*) from lake.ledger.exports") == 6
 
 
 class Broken:

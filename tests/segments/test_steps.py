@@ -179,7 +179,7 @@ def test_groups_stay_until_the_refit_and_keep_their_names_then(clustered: Lake) 
 def test_a_person_names_a_segment(lake: Lake, settings: Settings) -> None:
     found = segment(lake)
     one = found.segments[0].segment_id
-    named = {one: {"en": "Gold", "ko": "골드"}}
+    named = {one: {"en": "Gold", "ko": "골드"}, "gold": {"en": "Goldd", "ko": "골드드"}}
     changed = settings.model_copy(
         update={
             "segments": type(settings.segments).model_validate(
@@ -192,6 +192,7 @@ def test_a_person_names_a_segment(lake: Lake, settings: Settings) -> None:
     names = {segment.segment_id: segment.name for segment in later.segments}
     assert (names[one].en, names[one].ko) == ("Gold", "골드")
     assert [event.segment_id for event in later.events if event.event == "renamed"] == [one]
+    assert "`segments.names` names what is no segment's id: gold." in [n.en for n in later.notes]
 
 
 def test_files_that_were_changed_are_not_asked_and_the_groups_are_found_anew(
