@@ -77,6 +77,11 @@ class Connection:
             ) from error
         except duckdb.Error as error:
             raise _translate(error) from error
+        except RuntimeError as error:
+            # What a signal's handler raises comes out of a running query as its cause.
+            if isinstance(error.__cause__, SystemExit | KeyboardInterrupt):
+                raise error.__cause__ from None
+            raise
         return result
 
     def execute(self, sql: str, values: Values | None = None) -> None:

@@ -232,3 +232,16 @@ def test_times_are_utc(lake: Lake) -> None:
     found = lake.scalar("select timestamptz '2011-09-10 12:00:00'")
     assert found.astimezone(UTC) == datetime(2011, 9, 10, 12, tzinfo=UTC)
     assert lake.cursor().scalar("select current_setting('TimeZone')") == "UTC"
+
+
+@pytest.mark.parametrize("leaving", [SystemExit(143), KeyboardInterrupt()])
+def test_a_signal_in_the_middle_of_a_query_is_no_bug(leaving: BaseException) -> None:
+    class Interrupted:
+        """A cursor as DuckDB's ends when a signal's handler has raised meanwhile."""
+
+        def extract_statements(self, _sql: str) -> None:
+            raise RuntimeError("Query interrupted") from leaving
+
+    with pytest.raises(type(leaving)) as left:
+        Connection(Interrupted()).scalar("select 1")  # type: ignore[arg-type]
+    assert left.value is leaving
