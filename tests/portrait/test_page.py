@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasks.findings import Movement
+from tasks.findings import Movement, Words
 from tasks.portrait.gathering import Portrait, read_admission
 from tasks.portrait.marks import Marks
 from tasks.portrait.page import SECTIONS, build_policy, draw_figures, pack_plotly, render_page
@@ -187,7 +187,12 @@ def test_parts_with_nothing_in_them_are_drawn() -> None:
     )  # fmt: skip
     value = value_findings(contenders=(), deciles=(), contradictions=(), parameters={})
     found = portrait(
-        segments=bare, reasons=reasons, value=value, forecasts=forecast_findings(series=())
+        segments=bare,
+        reasons=reasons,
+        value=value,
+        forecasts=forecast_findings(
+            series=(), notes=(Words(en="The outcome is <given>.", ko="결과가 주어짐."),)
+        ),
     )
     for language in LANGUAGES:
         render_page(found, language)
@@ -199,7 +204,8 @@ def test_parts_with_nothing_in_them_are_drawn() -> None:
         "No curves: too few have left",
         "No step stands out yet.",
         "None: the two models agree.",
-        "No series is long enough",
+        "Nothing is forecast.",
+        "The outcome is &lt;given&gt;.",
         "groups cannot be placed by risk",
     ):
         assert said in page
