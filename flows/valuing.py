@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from flows.options import Json, chosen_deployment, open_settings, print_json
-from tasks.findings import ValueFindings
 
-_WIDTH = 120
+if TYPE_CHECKING:
+    from tasks.findings import ValueFindings
 
 
 def value(context: typer.Context, as_json: Json = False) -> None:
@@ -28,8 +27,11 @@ def value(context: typer.Context, as_json: Json = False) -> None:
 
 def show_value(found: ValueFindings) -> None:
     """The contest, every contender, the contradictions, and the totals."""
-    console = Console(width=None if Console().is_terminal else _WIDTH, highlight=False)
-    contenders = _table("contender", "kind", "Gini", "bias", "mean error", "1 %", "5 %", "10 %")
+    from flows.showing import _console, _table
+
+    console = _console()
+    judged = ("Gini", "bias", "mean error", "1 %", "5 %", "10 %")
+    contenders = _table("contender", "kind", *judged, right=judged)
     for one in found.contenders:
         contenders.add_row(
             f"{one.name} *" if one.name == found.contest.served else one.name,
@@ -41,11 +43,13 @@ def show_value(found: ValueFindings) -> None:
         )
     console.print(contenders)
     console.print(f"Served (*): {found.contest.reason}.", markup=False, soft_wrap=True)
-    deciles = _table("tenth by prediction", "predicted", "observed")
+    spent = ("predicted", "observed")
+    deciles = _table("tenth by prediction", *spent, right=spent)
     for place, (predicted, observed) in enumerate(found.deciles, start=1):
         deciles.add_row(str(place), f"{predicted:,.2f}", f"{observed:,.2f}")
     console.print(deciles)
-    contradictions = _table("contradiction", "customers", "before", "after")
+    clashing = ("customers", "before", "after")
+    contradictions = _table("contradiction", *clashing, right=clashing)
     for clash in found.contradictions:
         contradictions.add_row(
             clash.code,
@@ -64,10 +68,3 @@ def show_value(found: ValueFindings) -> None:
         markup=False,
         soft_wrap=True,
     )
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
-    return table
