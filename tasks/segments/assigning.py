@@ -110,8 +110,9 @@ def name_run(
 def assign_customers(lake: Lake, table: FeatureTable, assigner: Assigner) -> int:
     """Everybody of the newest and of the taught cut-off into `assigned_customers`; how many now.
 
-    The temporary table holds customer_id, as_of, segment_id, value_amount, churned. Raises
-    DataRejected (65) where the features that the segments need are not there.
+    The temporary table holds customer_id, as_of, segment_id, value_amount, churned; who is still
+    a customer at the newest cut-off stands in `current_customers` too (a labelled set tells at once
+    who has left). Raises DataRejected (65) where the features that the segments need are not there.
     """
     lake.execute(
         "create or replace temporary table assigned_customers (customer_id varchar,"
@@ -123,12 +124,13 @@ def assign_customers(lake: Lake, table: FeatureTable, assigner: Assigner) -> int
             lake.execute("insert into assigned_customers by name select * from segment_batch")
         finally:
             lake.drop_arrow("segment_batch")
-    return int(
-        lake.scalar(
-            "select count(*) from assigned_customers where as_of = $as_of",
-            {"as_of": table.as_of[-1]},
-        )
+    lake.execute(
+        "create or replace temporary table current_customers as select customer_id, as_of,"
+        " segment_id, value_amount from assigned_customers"
+        " where as_of = $as_of and coalesce(churned, 0) = 0",
+        {"as_of": table.as_of[-1]},
     )
+    return int(lake.scalar("select count(*) from current_customers"))
 
 
 def profile_segments(
@@ -155,7 +157,6 @@ def profile_segments(
     rows = lake.rows(
         lake.text(_SQL / "profile.sql", names={"risk": risk, "worth": worth}),
         {
-            "as_of": table.as_of[-1],
             "taught": taught_at(table),
             "scoring_id": sources.scoring_id,
             "value_run_id": sources.value_run_id,
@@ -165,15 +166,11 @@ def profile_segments(
     return [Profile(**row) for row in rows]
 
 
-def count_movements(
-    lake: Lake, table: FeatureTable, previous: tuple[str, datetime] | None
-) -> tuple[Movement, ...]:
+def count_movements(lake: Lake, previous: tuple[str, datetime] | None) -> tuple[Movement, ...]:
     """Who went from where to where since the run before; nobody if there was none."""
     if previous is None:
         return ()
-    rows = lake.rows(
-        lake.text(_SQL / "movements.sql"), {"previous": previous[0], "as_of": table.as_of[-1]}
-    )
+    rows = lake.rows(lake.text(_SQL / "movements.sql"), {"previous": previous[0]})
     return tuple(Movement(**row) for row in rows)
 
 
@@ -201,7 +198,6 @@ def publish(
             lake.run(
                 _SQL / "publish.sql",
                 {
-                    "as_of": found.as_of,
                     "known_by": found.known_by,
                     "run_id": run_id,
                     "segmentation_id": found.segmentation_id,

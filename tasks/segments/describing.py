@@ -74,7 +74,7 @@ def describe_segments(
         ),
         agreement_share=rules.agreement_share,
         moved_from=previous[1] if previous else None,
-        movements=assigning.count_movements(lake, table, previous),
+        movements=assigning.count_movements(lake, previous),
         events=_events(segmented, table, names, names_before),
         alarms=find_share_alarms(shares, shares_before),
         pca_map=maps.pca,

@@ -143,6 +143,20 @@ def test_risk_and_worth_come_from_what_others_have_published(lake: Lake) -> None
         assert one.at_risk_amount == Decimal(7 * one.customers)
 
 
+def test_who_has_left_by_the_newest_cut_off_is_in_no_group(lake: Lake) -> None:
+    # A labelled set tells the outcome of the very customers whom it lists.
+    table = make_features(lake)
+    with lake.writer_lock("test"), lake.publish("test", "outcomes"):
+        lake.execute(
+            "update lake.main.segment_features set churned = customer_id < 'c000100'"
+            " where as_of = timestamptz '2011-12-09 00:00:00+00'"
+        )
+    found = assign_segments(lake, table, find_segments(lake, table))
+    assert sum(one.customers for one in found.segments) == 500
+    assert sum(one.customers_share for one in found.segments) == pytest.approx(1)
+    assert {row["customer_id"] < "c000100" for row in rows(lake)} == {False}
+
+
 @pytest.fixture
 def clustered(make_settings: MakeSettings) -> Iterator[Lake]:
     """A lake whose deployment serves a clustering even where a rule is a little better."""

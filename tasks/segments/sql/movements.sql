@@ -3,7 +3,7 @@ with before as (
     select customer_id, segment_id from lake.main.customer_segments where run_id = $previous
 ),
 now as (
-    select customer_id, segment_id from assigned_customers where as_of = $as_of
+    select customer_id, segment_id from current_customers
 )
 select
     coalesce(before.segment_id, 'new') as from_id,

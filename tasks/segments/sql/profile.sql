@@ -1,8 +1,7 @@
 -- Grain: one segment of the night's customers, with what is known of them.
 with member as (
     select assigned.customer_id, assigned.segment_id, assigned.value_amount as spent_amount
-    from assigned_customers as assigned
-    where assigned.as_of = $as_of
+    from current_customers as assigned
 ),
 risk as (
     {risk}

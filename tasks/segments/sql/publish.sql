@@ -9,6 +9,5 @@ select
     $segmentation_id,
     assigned.segment_id,
     $segment_names[list_position($segment_ids, assigned.segment_id)]
-from assigned_customers as assigned
-where assigned.as_of = $as_of
+from current_customers as assigned
 order by assigned.customer_id
