@@ -107,8 +107,7 @@ def test_a_night_is_completed_and_nothing_of_it_is_lost(
     ages = (standing["newest_batch_age_days"], champion["age_days"])
     assert all(0 <= age < 1 for age in (*ages, standing["last_scores"]["age_days"]))
 
-    with shop.scores().open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_scores(shop)
     assert len(rows) > 100
     assert {row["model_version"] for row in rows} == {str(champion["version"])}
     # Everybody who is scored has a value and a group, and the page tells of all of it.
