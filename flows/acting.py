@@ -63,19 +63,19 @@ def show_actions(found: ActionFindings, home: Path) -> None:
     from flows import showing
 
     numbers = ("customers", "cost", "expected")
-    table = showing._table("list", "action", "channel", "segment", *numbers, right=numbers)
+    table = showing.make_table("list", "action", "channel", "segment", *numbers, right=numbers)
     for name, lines in (("keep", found.lines), ("win back", found.winback_lines)):
         for line in lines:
             table.add_row(
                 name,
-                showing._cell(line.words.en),
-                showing._cell(line.channel),
-                showing._cell(line.segment_id),
+                showing.make_cell(line.words.en),
+                showing.make_cell(line.channel),
+                showing.make_cell(line.segment_id),
                 f"{line.customers:,}",
                 f"{line.cost_amount:,.2f}",
                 f"{line.expected_return_amount:,.2f}",
             )
-    console = showing._console()
+    console = showing.open_console()
     if found.lines or found.winback_lines:
         console.print(table)
     console.print(

@@ -27,30 +27,30 @@ def reasons(context: typer.Context, as_json: Json = False) -> None:
 
 def show_reasons(found: ReasonFindings) -> None:
     """The drivers, the segments' reasons, and what else was found, for a person."""
-    from flows.showing import _cell, _console, _table
+    from flows.showing import make_cell, make_table, open_console
 
-    console = _console()
+    console = open_console()
     total = found.explained_customers + found.unstable_customers
     console.print(
         f"{found.explained_customers:,} of {total:,} customers have a reason that held in"
         f" {found.refits} refits; the others have no stable reason."
     )
     figures = ("features", "weight", "agreement")
-    drivers = _table("driver (association)", *figures, right=figures, wrap=("driver",))
+    drivers = make_table("driver (association)", *figures, right=figures, wrap=("driver",))
     for one in found.drivers:
         drivers.add_row(
-            _cell(one.words.en),
+            make_cell(one.words.en),
             str(one.features),
             f"{one.weight_share:.1%}",
             f"{one.agreement_share:.1%}",
         )
     console.print(drivers)
     columns = ("customers", "share", "elsewhere", "at risk")
-    cells = _table("segment", "reason", *columns, "stands out", right=columns)
+    cells = make_table("segment", "reason", *columns, "stands out", right=columns)
     for cell in found.cells:
         cells.add_row(
-            _cell(cell.segment_id),
-            _cell(cell.driver or "no stable reason"),
+            make_cell(cell.segment_id),
+            make_cell(cell.driver or "no stable reason"),
             f"{cell.customers:,}",
             f"{cell.customers_share:.1%}",
             f"{cell.rest_share:.1%}",
@@ -78,10 +78,10 @@ def show_reasons(found: ReasonFindings) -> None:
         )
     if found.journey:
         figures = ("leavers", "stayers", "lift")
-        journey = _table("last step", *figures, right=figures)
+        journey = make_table("last step", *figures, right=figures)
         for step in found.journey:
             journey.add_row(
-                _cell(step.words.en),
+                make_cell(step.words.en),
                 f"{step.leavers_share:.1%}",
                 f"{step.stayers_share:.1%}",
                 f"{step.lift:.2f}",

@@ -31,19 +31,19 @@ def show_forecasts(found: ForecastFindings) -> None:
 
     numbers = ("last", "ahead", "low", "high", "error", "rival's error")
     named = ("series", "segment", "served")
-    table = showing._table(*named, *numbers, right=numbers)
+    table = showing.make_table(*named, *numbers, right=numbers)
     for one in found.series:
         _, *told = one.forecast[-1]
         style = "{:.2%}" if one.measure == "churn_rate" else "{:,.0f}"
         table.add_row(
             one.measure.replace("_", " "),
-            showing._cell(one.segment_id or "all"),
+            showing.make_cell(one.segment_id or "all"),
             one.contest.served.replace("_", " "),
             *(style.format(value) for value in (one.history[-1][1], *told)),
             f"{one.contest.served_figure:.3f}",
             f"{one.contest.rival_figure:.3f}",
         )
-    console = showing._console()
+    console = showing.open_console()
     if found.series:
         console.print(table)
         ends = max(one.forecast[-1][0] for one in found.series)

@@ -27,20 +27,20 @@ def segments(context: typer.Context, as_json: Json = False) -> None:
 
 def show_segments(found: SegmentFindings) -> None:
     """One line a segment, its rules below, and the line that says what is served and why."""
-    from flows.showing import _cell, _console, _share, _table
+    from flows.showing import make_cell, make_table, open_console, say_share
 
-    console = _console()
+    console = open_console()
     currency = found.currency or ""
     numbers = ("customers", "share", "risk", "left before", f"worth {currency}", "at risk")
-    table = _table("id", "segment", *numbers, right=numbers, wrap=("segment",))
+    table = make_table("id", "segment", *numbers, right=numbers, wrap=("segment",))
     for one in found.segments:
         table.add_row(
-            _cell(one.segment_id),
-            _cell(f"{one.name.en} / {one.name.ko}"),
+            make_cell(one.segment_id),
+            make_cell(f"{one.name.en} / {one.name.ko}"),
             f"{one.customers:,}",
             f"{one.customers_share:.1%}",
-            _share(one.risk_share),
-            _share(one.churn_share),
+            say_share(one.risk_share),
+            say_share(one.churn_share),
             f"{one.value_amount:,.0f}",
             f"{one.at_risk_amount:,.0f}",
         )

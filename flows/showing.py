@@ -26,12 +26,12 @@ _NAMED_BATCHES = 5
 _FALLBACK_WIDTH = 120
 
 
-def _console() -> Console:
+def open_console() -> Console:
     # A pipe has no width: tables are then wide enough not to wrap a name.
     return Console(width=None if sys.stdout.isatty() else _FALLBACK_WIDTH, highlight=False)
 
 
-def _table(*columns: str, right: Sequence[str] = (), wrap: Sequence[str] = ()) -> Table:
+def make_table(*columns: str, right: Sequence[str] = (), wrap: Sequence[str] = ()) -> Table:
     """A table whose columns `wrap` share what width the others leave them."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in columns:
@@ -44,13 +44,13 @@ def _table(*columns: str, right: Sequence[str] = (), wrap: Sequence[str] = ()) -
     return table
 
 
-def _cell(value: object) -> Text:
+def make_cell(value: object) -> Text:
     """A cell as plain text: markup or control characters in the data stay what they are."""
     text = "" if value is None else str(value)
     return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
 
 
-def _share(value: float | None) -> str:
+def say_share(value: float | None) -> str:
     return "" if value is None else f"{value:.2%}"
 
 
@@ -58,16 +58,16 @@ def show_batches(batches: Sequence[Batch]) -> None:
     """The batches of one ingest and their sum; the known ones are only counted."""
     new = [batch for batch in batches if not batch.already_known]
     numbers = ("received", "accepted", "quarantined")
-    table = _table("batch", "state", *numbers, right=numbers)
+    table = make_table("batch", "state", *numbers, right=numbers)
     for batch in new:
         table.add_row(
-            _cell(batch.batch_name),
+            make_cell(batch.batch_name),
             batch.state,
             f"{batch.received_rows:,}",
             f"{batch.accepted_rows:,}",
             f"{batch.quarantined_rows:,}",
         )
-    console = _console()
+    console = open_console()
     if new:
         console.print(table)
     received = sum(batch.received_rows for batch in new)
@@ -86,7 +86,7 @@ def show_intake(taken: Intake) -> None:
 
 
 def _show_refused(refused: Sequence[Batch]) -> None:
-    console = _console()
+    console = open_console()
     for batch in refused:
         console.print(
             f"{batch.batch_name} stands in quarantine; its source lets the night go on"
@@ -97,12 +97,12 @@ def _show_refused(refused: Sequence[Batch]) -> None:
 
 def show_queue(items: Sequence[Mapping[str, Any]], called: str) -> None:
     """One line an item: what stops first."""
-    console = _console()
+    console = open_console()
     if not items:
         console.print("Nothing waits for a decision.")
         return
     numbers = ("batches", "rows aside")
-    table = _table(
+    table = make_table(
         "item", "code", "level", *numbers, "since", "what", right=numbers, wrap=("what",)
     )
     for item in items:
@@ -114,7 +114,7 @@ def show_queue(items: Sequence[Mapping[str, Any]], called: str) -> None:
             f"{len(item['batches']):,}",
             f"{item['rows_aside']:,}",
             str(item["opened_at"])[:16].replace("T", " "),
-            _cell(f"{item['source']}: {item['headline']}"),
+            make_cell(f"{item['source']}: {item['headline']}"),
         )
     console.print(table)
     console.print(
@@ -126,25 +126,25 @@ def show_queue(items: Sequence[Mapping[str, Any]], called: str) -> None:
 
 def show_history(entries: Sequence[Mapping[str, Any]]) -> None:
     """Who did what when, oldest first."""
-    console = _console()
+    console = open_console()
     if not entries:
         console.print("Nothing has happened yet.")
         return
-    table = _table("at (UTC)", "item", "what", "who", "why", wrap=("why",))
+    table = make_table("at (UTC)", "item", "what", "who", "why", wrap=("why",))
     for entry in entries:
         table.add_row(
             str(entry["at"])[:19].replace("T", " "),
             entry["item"],
-            _cell(entry["what"]),
-            _cell(entry["actor"]),
-            _cell(entry["reason"]),
+            make_cell(entry["what"]),
+            make_cell(entry["actor"]),
+            make_cell(entry["reason"]),
         )
     console.print(table)
 
 
 def show_outcome(outcome: Outcome, called: str) -> None:
     """What a decision has done."""
-    console = _console()
+    console = open_console()
     for batch in outcome.batches:
         console.print(
             f"{batch.batch_name}: {batch.state}, {batch.accepted_rows:,} accepted +"
@@ -159,7 +159,7 @@ def show_outcome(outcome: Outcome, called: str) -> None:
 
 def show_quarantine_batch(shown: Mapping[str, Any]) -> None:
     """One batch: its failed rules with counts and limits, and masked sample rows."""
-    console = _console()
+    console = open_console()
     console.print(
         f"batch {shown['batch_name']} ({shown['state']}): {shown['quarantined_rows']:,} of"
         f" {shown['received_rows']:,} rows aside since {str(shown['since'])[:16]}",
@@ -170,7 +170,7 @@ def show_quarantine_batch(shown: Mapping[str, Any]) -> None:
     failed = [rule for rule in shown["rules"] if not rule["passed"]]
     if failed:
         numbers = ("failed", "share")
-        table = _table(
+        table = make_table(
             "rule",
             "column",
             "severity",
@@ -182,30 +182,30 @@ def show_quarantine_batch(shown: Mapping[str, Any]) -> None:
         )
         for rule in failed:
             table.add_row(
-                _cell(rule["rule"]),
-                _cell(rule["column"]),
+                make_cell(rule["rule"]),
+                make_cell(rule["column"]),
                 rule["severity"],
                 f"{rule['failed_rows']:,}",
-                _share(rule["failed_share"]),
-                _cell(rule["limit"]),
-                _cell(rule["observed"]),
+                say_share(rule["failed_share"]),
+                make_cell(rule["limit"]),
+                make_cell(rule["observed"]),
             )
         console.print(table)
     if shown["rows"]:
         line = "raw line, personal fields masked"
-        table = _table("line", "rule", line, right=("line",), wrap=(line,))
+        table = make_table("line", "rule", line, right=("line",), wrap=(line,))
         for row in shown["rows"]:
-            table.add_row(str(row["row_number"]), _cell(row["rule"]), _cell(row["line"]))
+            table.add_row(str(row["row_number"]), make_cell(row["rule"]), make_cell(row["line"]))
         console.print(table)
         console.print(f"{len(shown['rows'])} of {shown['rows_total']:,} rows shown")
 
 
 def show_simulation(simulation: Simulation) -> None:
     """What was written where, and the command that takes it in."""
-    console = _console()
-    table = _table("table", "rows", right=("rows",))
+    console = open_console()
+    table = make_table("table", "rows", right=("rows",))
     for name, rows in simulation.rows.items():
-        table.add_row(_cell(name), f"{rows:,}")
+        table.add_row(make_cell(name), f"{rows:,}")
     console.print(table)
     console.print(
         f"{simulation.customers:,} customers, {simulation.start_on} to {simulation.end_on}, seed"
@@ -224,7 +224,7 @@ def show_backtest(replays: Sequence[Replay], bounds_file: str) -> None:
     """Source by source: what would have alarmed under either bounds, and planted faults caught."""
     from tasks.validation.backtest import REFIT_BATCHES
 
-    console = _console()
+    console = open_console()
     if not replays:
         console.print("No batch has been accepted: there is nothing to replay.")
         return
@@ -257,7 +257,7 @@ def show_backtest(replays: Sequence[Replay], bounds_file: str) -> None:
 
 def _show_alarms(console: Console, force: Replay, proposed: Replay) -> None:
     numbers = ("in force: stop", "warn", "proposed: stop", "warn ")
-    table = _table("rule", "column", *numbers, "batches", right=numbers, wrap=("batches",))
+    table = make_table("rule", "column", *numbers, "batches", right=numbers, wrap=("batches",))
     alarms = [*force.alarms, *proposed.alarms]
     for rule, column in dict.fromkeys((a.rule, a.column) for a in alarms):
         found = [
@@ -269,10 +269,10 @@ def _show_alarms(console: Console, force: Replay, proposed: Replay) -> None:
         shown = ", ".join(names[:_NAMED_BATCHES])
         more = len(names) - _NAMED_BATCHES
         table.add_row(
-            _cell(rule),
-            _cell(column),
+            make_cell(rule),
+            make_cell(column),
             *(str(len(batches)) for batches in found),
-            _cell(f"{shown} (+{more} more)" if more > 0 else shown),
+            make_cell(f"{shown} (+{more} more)" if more > 0 else shown),
         )
     if alarms:
         console.print(table)
@@ -280,7 +280,7 @@ def _show_alarms(console: Console, force: Replay, proposed: Replay) -> None:
 
 def _show_catches(console: Console, force: Replay, proposed: Replay) -> None:
     numbers = ("in force: stopped", "warned", "proposed: stopped", "warned ")
-    table = _table("planted fault", *numbers, right=numbers)
+    table = make_table("planted fault", *numbers, right=numbers)
     for fault in dict.fromkeys(c.fault for c in (*force.catches, *proposed.catches)):
         cells = []
         for replay in (force, proposed):
@@ -288,7 +288,7 @@ def _show_catches(console: Console, force: Replay, proposed: Replay) -> None:
             numbers_of = (catch.stopped, catch.warned) if catch is not None else ()
             planted = catch.planted if catch is not None else 0
             cells += [f"{number / planted:.1%}" for number in numbers_of] or ["", ""]
-        table.add_row(_cell(fault), *cells)
+        table.add_row(make_cell(fault), *cells)
     if force.catches or proposed.catches:
         console.print(table)
 
@@ -300,15 +300,15 @@ def show_settings(markdown: str) -> None:
 
 def show_standing(standing: Mapping[str, Any]) -> None:
     """The same as `status --json`, for the eye."""
-    console = _console()
+    console = open_console()
     as_of = str(standing["as_of"])[:10] if standing["as_of"] else "no data yet"
     console.print(
         f"{standing['deployment']}, as of {as_of}, lake version {standing['snapshot_id']}"
     )
     numbers = ("batches", "received", "accepted", "quarantined")
-    table = _table("table", *numbers, right=numbers)
+    table = make_table("table", *numbers, right=numbers)
     for name, counts in sorted(standing["batches"]["tables"].items()):
-        table.add_row(_cell(name), *(f"{counts[key]:,}" for key in numbers))
+        table.add_row(make_cell(name), *(f"{counts[key]:,}" for key in numbers))
     console.print(table)
     for name in standing["batches"]["quarantined"]:
         console.print(f"in quarantine: {name}", markup=False)
@@ -338,15 +338,15 @@ def show_standing(standing: Mapping[str, Any]) -> None:
 
 def _metrics_table(metrics: Mapping[str, Mapping[str, float]]) -> Table:
     numbers = ("estimate", "low", "high")
-    table = _table("final test", *numbers, right=numbers)
+    table = make_table("final test", *numbers, right=numbers)
     for name, figure in metrics.items():
-        table.add_row(_cell(name), *(f"{figure[key]:,.4g}" for key in numbers))
+        table.add_row(make_cell(name), *(f"{figure[key]:,.4g}" for key in numbers))
     return table
 
 
 def show_training(admission: Admission) -> None:
     """What the gate decided, why, and the figures of the final test."""
-    console = _console()
+    console = open_console()
     decision = admission.decision
     console.print(f"gate: {decision.outcome}: {decision.reason}", markup=False)
     for criterion in decision.evidence["criteria"]:
@@ -371,18 +371,18 @@ def show_scores(scores: ScoreTable, rows: int = 10) -> None:
     """The head of the ranked list, and where the whole of it is."""
     from tasks.scoring.steps import describe_staleness, read_head
 
-    console = _console()
+    console = open_console()
     if scores.parquet_path is not None:
         numbers = ("rank", "probability", "at risk")
-        table = _table("customer", *numbers, "because of", right=numbers, wrap=("because of",))
+        table = make_table("customer", *numbers, "because of", right=numbers, wrap=("because of",))
         for row in read_head(scores.parquet_path, rows):
             reasons = [row[f"reason_{number}"] for number in (1, 2, 3)]
             table.add_row(
-                _cell(row["customer_id"]),
+                make_cell(row["customer_id"]),
                 str(row["rank"]),
                 f"{row['probability']:.3f}",
                 f"{row['money_at_risk_amount']:,.2f} {row['currency']}",
-                _cell("; ".join(reason for reason in reasons if reason)),
+                make_cell("; ".join(reason for reason in reasons if reason)),
             )
         console.print(table)
     console.print(
@@ -404,7 +404,7 @@ def show_night(night: Night, settings: Settings) -> None:
         show_training(night.admission)
     show_scores(night.scores)
     called = shlex.quote(settings.called)
-    console = _console()
+    console = open_console()
     for part, why in night.understanding.left_out.items():
         console.print(f"no {part}: {why}", markup=False, soft_wrap=True)
     for path in night.understanding.page.paths.values():

@@ -27,11 +27,11 @@ def value(context: typer.Context, as_json: Json = False) -> None:
 
 def show_value(found: ValueFindings) -> None:
     """The contest, every contender, the contradictions, and the totals."""
-    from flows.showing import _console, _table
+    from flows.showing import make_table, open_console
 
-    console = _console()
+    console = open_console()
     judged = ("Gini", "bias", "mean error", "1 %", "5 %", "10 %")
-    contenders = _table("contender", "kind", *judged, right=judged)
+    contenders = make_table("contender", "kind", *judged, right=judged)
     for one in found.contenders:
         contenders.add_row(
             f"{one.name} *" if one.name == found.contest.served else one.name,
@@ -44,12 +44,12 @@ def show_value(found: ValueFindings) -> None:
     console.print(contenders)
     console.print(f"Served (*): {found.contest.reason}.", markup=False, soft_wrap=True)
     spent = ("predicted", "observed")
-    deciles = _table("tenth by prediction", *spent, right=spent)
+    deciles = make_table("tenth by prediction", *spent, right=spent)
     for place, (predicted, observed) in enumerate(found.deciles, start=1):
         deciles.add_row(str(place), f"{predicted:,.2f}", f"{observed:,.2f}")
     console.print(deciles)
     clashing = ("customers", "before", "after")
-    contradictions = _table("contradiction", *clashing, right=clashing)
+    contradictions = make_table("contradiction", *clashing, right=clashing)
     for clash in found.contradictions:
         contradictions.add_row(
             clash.code,

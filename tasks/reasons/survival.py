@@ -15,7 +15,6 @@ from tasks.visibility import supersessions, visible
 from tasks.warehouse import Lake
 
 Floats = NDArray[np.float64]
-DAY_MICROSECONDS = 86_400_000_000
 # Points of a curve that a page draws.
 _POINTS = 60
 _TABLES = {"lapse": ("orders", "order_lapses"), "cancellation": ("subscriptions", "contract_ends")}

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 _DAYS_A_WEEK = 7.0
 
-RULES = ("last_years_spend", "simple_formula")
-PURCHASE_MODELS = ("bg_nbd", "mbg_nbd")
-
 
 @dataclass(frozen=True, slots=True)
 class PurchaseModels:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,10 +149,6 @@ def add_amounts(amounts: Floats) -> Decimal:
 def to_amount(value: float) -> Decimal:
     """A figure as an amount of four decimals."""
     return Decimal(round(value * _UNIT)) / _UNIT
-
-
-def describe_time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d}"
 
 
 def _nullable(column: Floats) -> pa.Array:

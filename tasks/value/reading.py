@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,11 +229,6 @@ def find_scoring(lake: Lake, as_of: datetime) -> str | None:
         return None
     rows = lake.rows(lake.text(_SQL / "newest_scoring.sql"), {"as_of": as_of})
     return str(rows[0]["scoring_id"]) if rows else None
-
-
-def days_between(earlier: datetime, later: datetime) -> int:
-    """Whole days from one moment to another."""
-    return (later - earlier) // timedelta(days=1)
 
 
 def _require_columns(table: FeatureTable) -> Sequence[str]:
