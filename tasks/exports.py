@@ -24,6 +24,7 @@ import pyarrow.parquet
 
 from tasks.contracts import Column
 from tasks.crash import crash_point
+from tasks.durability import sync_directory
 from tasks.errors import DiskFailure
 
 if TYPE_CHECKING:
@@ -136,11 +137,7 @@ def write_files(
 def put_in_place(file: ExportFile) -> None:
     """Give a file its name: at once for whoever reads it, and durably."""
     file.aside.replace(file.path)
-    descriptor = os.open(file.path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(file.path.parent)
     crash_point(f"exports.{file.path.name}_renamed")
 
 

@@ -16,6 +16,7 @@ from types import ModuleType
 from uuid import uuid4
 
 from tasks.crash import crash_point
+from tasks.durability import sync_directory
 from tasks.errors import DiskFailure, InternalError, Refused, StoredDataCorrupt
 
 MODEL_CODE = "model_code.py"
@@ -152,12 +153,3 @@ def load_module(directory: Path, files: Mapping[str, str]) -> ModuleType:
     finally:
         sys.dont_write_bytecode = before
     return module
-
-
-def sync_directory(directory: Path) -> None:
-    """Make a rename in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.crash import crash_point
+from tasks.durability import sync_directory
 from tasks.errors import ConfigurationError, DiskFailure
 
 _ASIDE_PREFIX = ".aside-"
@@ -95,16 +96,8 @@ def settle(written: Path, final: Path, point: str) -> None:
         written.replace(final)
         crash_point(f"{point}.after_rename")
         for folder in {final.parent, written.parent, final.parent.parent}:
-            _sync_directory(folder)
+            sync_directory(folder)
     crash_point(f"{point}.after_sync")
-
-
-def _sync_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _clear_old(folder: Path) -> None:

@@ -7,15 +7,14 @@ nothing is lost, and nothing waits for them for long.
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.errors import DiskFailure, HoldfastError
+from tasks.durability import write_page
+from tasks.errors import HoldfastError
 from tasks.oncall.page import QueueEntry, render_item, render_queue
 from tasks.oncall.text import render_markdown
 from tasks.orchestration import publish_link, publish_markdown
@@ -65,35 +64,15 @@ def publish_report(
 def write_report(settings: Settings, report: IncidentReport) -> Path:
     """The item's page as a file that its owner alone reads, replaced whole."""
     path = report_path(settings, report.name)
-    _write(path, render_item(report))
+    write_page(path, render_item(report))
     return path
 
 
 def write_queue(settings: Settings, entries: Sequence[QueueEntry]) -> Path:
     """The page that lists items, beside their files."""
     path = settings.home / "reports" / settings.deployment / "index.html"
-    _write(path, render_queue(entries, (), deployment=settings.deployment))
+    write_page(path, render_queue(entries, (), deployment=settings.deployment))
     return path
-
-
-def _write(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-        try:
-            with os.fdopen(
-                os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-            ) as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise DiskFailure(
-            f"The report {path} cannot be written.", found=str(error.strerror or error)
-        ) from error
 
 
 def _mirror(settings: Settings, report: IncidentReport, path: Path) -> str | None:

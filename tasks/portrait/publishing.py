@@ -6,8 +6,6 @@ The files are what is always there. MLflow is a mirror: where it does not answer
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.crash import crash_point
-from tasks.errors import DiskFailure, HoldfastError
+from tasks.durability import write_page
+from tasks.errors import HoldfastError
 from tasks.exports import export_directory
 from tasks.portrait.gathering import Portrait
 from tasks.portrait.page import render_page
@@ -57,7 +56,7 @@ def publish_page(settings: Settings, portrait: Portrait) -> Page:
     paths: dict[Language, Path] = {}
     for language, text in drawn.items():
         paths[language] = page_path(settings, portrait.as_of, language)
-        _write(paths[language], text)
+        write_page(paths[language], text)
     crash_point("portrait.written")
     missing = ["churn"] if portrait.champion is None else []
     missing += [kind for kind, found in portrait.parts.items() if found is None]
@@ -91,25 +90,6 @@ def render_summary(portrait: Portrait, page: Page) -> str:
             )
     lines += ["", *(f"- {language}: `{path}`" for language, path in page.paths.items())]
     return "\n".join(lines)
-
-
-def _write(path: Path, text: str) -> None:
-    """Aside, made durable, renamed: a reader sees a whole page or the one before."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            with aside.open("x", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise DiskFailure(
-            f"The page {path} cannot be written.", found=str(error.strerror or error)
-        ) from error
 
 
 def _mirror(settings: Settings, portrait: Portrait, paths: Mapping[Language, Path]) -> str | None:

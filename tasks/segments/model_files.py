@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.crash import crash_point
+from tasks.durability import sync_directory
 from tasks.errors import DiskFailure
 from tasks.findings import Words
-from tasks.keeping import MODEL_CODE, holds_files, load_module, sync_directory
+from tasks.keeping import MODEL_CODE, holds_files, load_module
 from tasks.segments import model_code
 from tasks.segments.candidates import Segmentation
 
