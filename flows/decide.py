@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from tasks.errors import DataRejected, UsageError
 from tasks.handles import Batch, Incident
 from tasks.incidents import steps as incidents
 from tasks.intake import steps as intake
+from tasks.moments import read_clock
 from tasks.progress import track
 from tasks.settings import load_settings
 from tasks.validation import steps as validation
@@ -136,7 +137,7 @@ def _waive(lake: Lake, case: intake.Case, choice: Choice, author: str) -> Outcom
     incident, reason = case.incident, incidents.check_reason(choice.reason)
     if incidents.is_decided(lake, incident, "waived", author):
         return _finish(lake, case, choice, (), already=True)
-    ends_at = incidents.end_of(choice.until, lake.settings.oncall, datetime.now(UTC))
+    ends_at = incidents.end_of(choice.until, lake.settings.oncall, read_clock())
     about_gap = incident.cause.level == "gap"
     waivable = {incidents.GAP_RULE: True}
     row_rules: Mapping[str, bool] = waivable
@@ -286,7 +287,7 @@ def _still_aside(lake: Lake, incident: Incident) -> list[int]:
 
 
 def _until(choice: Choice, lake: Lake) -> str:
-    return incidents.end_of(choice.until, lake.settings.oncall, datetime.now(UTC)).isoformat()
+    return incidents.end_of(choice.until, lake.settings.oncall, read_clock()).isoformat()
 
 
 def _describe_replay(choice: Choice) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import flow
@@ -11,6 +10,7 @@ from flows.telling import announce
 from tasks.errors import DataRejected
 from tasks.handles import Batch, Delivery, Intake
 from tasks.intake import steps as intake
+from tasks.moments import read_clock
 from tasks.progress import track
 from tasks.settings import Settings, load_settings
 from tasks.validation import steps as validation
@@ -31,7 +31,7 @@ def ingest(deployment: str | Path, actor: str = "scheduler", supersede: bool = F
     with its causes, and how many more. Other errors stop at once.
     """
     settings = load_settings(deployment)
-    started_at = datetime.now(UTC)
+    started_at = read_clock()
     batches, refusals = [], []
     with open_lake(settings) as lake:
         intake.recover_intake(lake, settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from tasks.intake.trying import (
     find_replaced,
     known_from,
 )
+from tasks.moments import read_clock
 from tasks.orchestration import without_artifacts
 from tasks.progress import show_progress
 from tasks.registry.champion import find_champion
@@ -130,7 +131,7 @@ def _name_how(raw: RawBatch | None, *, lift_stops: bool, waivers: Sequence[Waive
 
 def _lift_stops(raw: RawBatch) -> Waiver:
     """A waiver of all that can be waived for this one content; it never leaves the branch."""
-    now = datetime.now(UTC)
+    now = read_clock()
     return Waiver(
         waiver_id=ACTOR,
         source=raw.delivery.source,

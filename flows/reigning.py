@@ -10,6 +10,7 @@ import typer
 
 from flows.options import Json, chosen_deployment, open_settings, print_json
 from tasks.errors import StoredDataCorrupt, UsageError
+from tasks.moments import read_clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ def champion(
     from tasks.registry import steps as registry
     from tasks.warehouse import open_lake
 
-    moment = datetime.now(UTC) if at is None else _read_moment(at)
+    moment = read_clock() if at is None else _read_moment(at)
     with open_lake(settings) as lake:
         reign = registry.find_reign(lake, moment)
         reigns = [

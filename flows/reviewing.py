@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from flows.preview import preview
 from flows.telling import gather_report, tell_oncall
 from tasks.errors import HoldfastError, UsageError
 from tasks.intake import steps as intake
+from tasks.moments import read_clock
 from tasks.oncall import steps as oncall
 from tasks.oncall.actions import Asked
 from tasks.orchestration import start_flow
@@ -55,7 +55,7 @@ class Desk:
     def queue(self, deployment: str, *, resolved: bool) -> list[oncall.QueueEntry]:
         with open_lake(self._settings(deployment)) as lake:
             return oncall.list_entries(
-                deployment, intake.describe_queue(lake, everything=resolved), datetime.now(UTC)
+                deployment, intake.describe_queue(lake, everything=resolved), read_clock()
             )
 
     def report(

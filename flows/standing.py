@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from tasks.clock import find_as_of
 from tasks.errors import DataRejected
 from tasks.intake import steps as intake
+from tasks.moments import read_clock
 from tasks.registry import steps as registry
 from tasks.settings import Settings
 from tasks.warehouse import open_lake
@@ -16,7 +17,7 @@ from tasks.warehouse import open_lake
 
 def describe_standing(settings: Settings) -> dict[str, Any]:
     """Plain values, ready for JSON; a part that does not exist yet is None, never left out."""
-    now = datetime.now(UTC)
+    now = read_clock()
     with open_lake(settings) as lake:
         batches = intake.count_batches(lake)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flows.preview import preview
@@ -12,6 +12,7 @@ from tasks.errors import HoldfastError
 from tasks.handles import Batch, Incident
 from tasks.incidents import steps as incidents
 from tasks.intake import steps as intake
+from tasks.moments import read_clock
 from tasks.oncall import steps as oncall
 from tasks.registry import steps as registry
 from tasks.settings import Settings
@@ -105,7 +106,7 @@ def report_queue(
     with open_lake(settings) as lake:
         names = [incident.name for incident in incidents.list_incidents(lake)]
         entries = oncall.list_entries(
-            settings.deployment, intake.describe_queue(lake), datetime.now(UTC)
+            settings.deployment, intake.describe_queue(lake), read_clock()
         )
         reports = [gather_report(lake, name) for name in names]
     found = [(report, oncall.publish_report(settings, report)) for report in reports]

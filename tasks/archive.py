@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from tasks.errors import StoredDataCorrupt
 from tasks.findings import FINDINGS, Kind, Night
+from tasks.moments import read_clock
 from tasks.warehouse import Lake
 
 N = TypeVar("N", bound=Night)
@@ -26,7 +27,7 @@ def insert_findings(lake: Lake, finding_id: str, found: Night) -> None:
             "as_of": found.as_of,
             "known_by": found.known_by,
             "snapshot_id": found.snapshot_id,
-            "recorded_at": datetime.now(UTC),
+            "recorded_at": read_clock(),
             "content": found.model_dump_json(),
         },
     )

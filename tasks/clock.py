@@ -9,6 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from tasks.contracts import CONTRACTS
 from tasks.errors import DataRejected
+from tasks.moments import read_clock
 from tasks.settings import Settings
 from tasks.warehouse import Lake
 
@@ -45,7 +46,7 @@ def find_time(lake: Lake, settings: Settings) -> PointInTime:
     """
     as_of = find_as_of(lake, settings)
     known_by = as_of + timedelta(hours=settings.clock.known_lag_hours)
-    return PointInTime(as_of, min(known_by, datetime.now(UTC)))
+    return PointInTime(as_of, min(known_by, read_clock()))
 
 
 def find_present(lake: Lake, settings: Settings, now: datetime) -> datetime | None:
@@ -75,7 +76,7 @@ def find_as_of(lake: Lake, settings: Settings) -> datetime:
     """
     choice = settings.clock.as_of
     if choice == "now":
-        return datetime.combine(datetime.now(UTC).date(), time(), UTC)
+        return datetime.combine(read_clock().date(), time(), UTC)
     if choice != "data":
         return datetime.combine(choice, time(), UTC)
     for table, expression in _CLOCK_TABLES:

@@ -26,6 +26,7 @@ from tasks.contracts import Column
 from tasks.crash import crash_point
 from tasks.durability import sync_directory
 from tasks.errors import DiskFailure
+from tasks.moments import read_clock
 
 if TYPE_CHECKING:
     from tasks.settings import Settings
@@ -153,7 +154,7 @@ def insert_exports(lake: Lake, export_id: str, files: Iterable[ExportFile]) -> N
                 "path": str(file.path.relative_to(lake.settings.home)),
                 "sha256": file.sha256,
                 "rows": file.rows,
-                "exported_at": datetime.now(UTC),
+                "exported_at": read_clock(),
             },
         )
 

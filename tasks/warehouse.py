@@ -23,6 +23,7 @@ import duckdb
 from tasks.contracts import CONTRACTS, CUSTOMER_TABLES, LEDGER, SCORES, SYSTEM_COLUMNS, Column
 from tasks.errors import DiskFailure, HoldfastError, InternalError, ServiceDown, StoredDataCorrupt
 from tasks.handles import Snapshot
+from tasks.moments import read_clock
 from tasks.postgres import Database, advisory_lock, find_database
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ class Lake(Connection):
                     "as_of": as_of,
                     "known_by": known_by,
                     "run_id": run_id,
-                    "read_at": datetime.now(UTC),
+                    "read_at": read_clock(),
                 },
             )
 

@@ -15,6 +15,7 @@ from tasks.features import declaration
 from tasks.features.computing import Computed, compute_features
 from tasks.features.request import Request
 from tasks.handles import FeatureTable, Snapshot
+from tasks.moments import read_clock
 from tasks.visibility import at_version, supersessions
 from tasks.warehouse import quote
 
@@ -189,7 +190,7 @@ def _write(lake: Lake, request: Request, table: str) -> Computed:
 
 
 def _record(lake: Lake, handle: FeatureTable, computed: Computed) -> None:
-    now = datetime.now(UTC)
+    now = read_clock()
     lake.execute(
         "insert into lake.ledger.feature_tables values ($table, $as_of, $known_by, $snapshot,"
         " $feature_set, $fingerprint, $rows, $names, $labelled, $now)",

@@ -15,13 +15,14 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from tasks.errors import LockHeld, Refused, UsageError
 from tasks.handles import Incident, Waiver
 from tasks.incidents.queue import SQL, change_state, describe_decided, read_incident
 from tasks.incidents.waivers import active_waivers, append_waiver
+from tasks.moments import read_clock
 from tasks.postgres import advisory_lock
 from tasks.warehouse import Connection, Lake
 
@@ -197,7 +198,7 @@ def request_release(
     ]
     request = {"author": author, "reason": reason, "waivers": asked}
     decision = make_decision(incident, "release requested", author, reason, request)
-    now = datetime.now(UTC)
+    now = read_clock()
     with (
         lake.writer_lock(f"request {incident.name}"),
         lake.publish(author, f"request a release of {incident.name}"),
@@ -258,7 +259,7 @@ def read_request(incident: Incident, approver: str, called: str) -> tuple[tuple[
             effect=one["effect"],
             reason=str(request["reason"]),
             author=str(request["author"]),
-            granted_at=datetime.now(UTC),
+            granted_at=read_clock(),
             ends_at=datetime.fromisoformat(one["ends_at"]),
             batch_name=one["batch_name"],
             content_hash=one["content_hash"],
@@ -281,7 +282,7 @@ def read_approved(lake: Lake, incident: Incident, approver: str) -> tuple[Waiver
     mine = {r["waiver_id"] for r in lake.rows(numbers, {"number": incident.incident_number})}
     return tuple(
         waiver
-        for waiver in active_waivers(lake, incident.cause.source, datetime.now(UTC))
+        for waiver in active_waivers(lake, incident.cause.source, read_clock())
         if waiver.waiver_id in mine and waiver.approved_by == approver
     )
 
@@ -290,7 +291,7 @@ def grant_waivers(
     lake: Lake, incident: Incident, waivers: Sequence[Waiver], author: str, reason: str
 ) -> None:
     """Write waivers and the decision for them in one transaction; they hold from then on."""
-    now = datetime.now(UTC)
+    now = read_clock()
     evidence = {"waivers": [waiver.waiver_id for waiver in waivers]}
     approved = any(waiver.approved_by for waiver in waivers)
     decision = make_decision(incident, "waiver granted", author, reason, evidence)

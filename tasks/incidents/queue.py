@@ -16,6 +16,7 @@ from typing import Any
 
 from tasks.errors import UsageError
 from tasks.handles import Cause, Incident, IncidentState
+from tasks.moments import read_clock
 from tasks.warehouse import Connection, Lake
 
 SQL = Path(__file__).parent / "sql"
@@ -201,7 +202,7 @@ def raise_incident(
         number = found.incident_number if found else _next_number(lake)
         state = found.state if found else "open"
         said = {**found.report, **report} if found else report
-        now = datetime.now(UTC)
+        now = read_clock()
         moment = max(now, found.recorded_at + _TICK) if found else now
         with lake.publish(actor, f"raise {cause.code} {cause.source}", {"incident": number}):
             _append(lake, number, cause, table, state, None, moment, actor, cause.headline, said)
@@ -228,7 +229,7 @@ def resolve_raised(
                 found.incident_number,
                 "resolved",
                 resolution=resolution,
-                recorded_at=datetime.now(UTC),
+                recorded_at=read_clock(),
                 actor=actor,
                 reason=reason,
             )
@@ -264,7 +265,7 @@ def _write_state(
             incident.incident_number,
             state,
             resolution=resolution,
-            recorded_at=datetime.now(UTC),
+            recorded_at=read_clock(),
             actor=actor,
             reason=reason,
         )

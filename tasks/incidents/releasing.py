@@ -9,6 +9,7 @@ from tasks.channels import OncallSettings
 from tasks.errors import UsageError, suggest
 from tasks.handles import Batch, Incident, RuleResult, Waiver, WaiverEffect
 from tasks.incidents.waivers import name_waiver
+from tasks.moments import read_clock
 from tasks.warehouse import Connection
 
 # The rule that a waiver of a missing delivery names; see the dead-man's switch.
@@ -183,7 +184,7 @@ def plan_waivers(
             effect=effect,
             reason=reason,
             author=author,
-            granted_at=datetime.now(UTC),
+            granted_at=read_clock(),
             ends_at=ends_at,
             batch_name=batch_name,
             content_hash=content_hash,

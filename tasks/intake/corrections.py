@@ -16,7 +16,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
@@ -29,6 +28,7 @@ from tasks.intake.lines import split_line
 from tasks.intake.masking import read_delimiter, read_header
 from tasks.intake.raw import find_source, raw_path
 from tasks.intake.replay import demand_new, find_case, keep_written, recall_raw, write_private
+from tasks.moments import read_clock
 from tasks.sources import Source
 from tasks.warehouse import Lake
 
@@ -84,14 +84,14 @@ def export_rows(
         "batch_number": batch.batch_number,
         "rows": count,
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "at": datetime.now(UTC).isoformat(),
+        "at": read_clock().isoformat(),
     }
     decision = make_decision(incident, "rows exported", name, f"{count} rows, unmasked", evidence)
     with (
         lake.writer_lock(f"export {batch.batch_name}"),
         lake.publish(name, f"export rows of {batch.batch_name}", evidence),
     ):
-        append_decision(lake, **decision, decided_at=datetime.now(UTC))
+        append_decision(lake, **decision, decided_at=read_clock())
     # The file comes last: no rows are out of which the ledger does not say who has them.
     write_private(path, text)
     return count

@@ -27,6 +27,7 @@ from tasks.incidents.waivers import active_waivers
 from tasks.intake.gaps import find_holes, find_overdue, part_of, period_end, period_of
 from tasks.intake.ledger import read_batches
 from tasks.intake.tables import UNDATED
+from tasks.moments import read_clock
 from tasks.settings import Settings
 from tasks.standings import SourceStanding, Staleness, Standing
 from tasks.warehouse import Lake, quote
@@ -51,7 +52,7 @@ def judge_sources(lake: Lake, settings: Settings, now: datetime | None = None) -
     missing, whichever is later. A hole further back makes no newest row older: it has age 0 and
     is named all the same.
     """
-    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    moment = (now or read_clock()).astimezone(UTC)
     parts = _read_parts(lake, settings)
     present = _present_if_due(lake, settings, moment)
     found = [_judge(lake, name, settings, parts[name], present, moment) for name in parts]
@@ -72,7 +73,7 @@ def watch_deliveries(
     is raised for what a waiver covers. Asking again changes nothing, so it may be asked every
     minute. Gives the items that are open, in order of number.
     """
-    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    moment = (now or read_clock()).astimezone(UTC)
     parts = _read_parts(lake, settings)
     present = _present_if_due(lake, settings, moment)
     still_open = {

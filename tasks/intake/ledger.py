@@ -18,6 +18,7 @@ from tasks.handles import Batch, BatchState, RawBatch, RuleResult
 from tasks.intake.gaps import find_gaps
 from tasks.intake.masking import mask_line, read_header
 from tasks.intake.raw import raw_path
+from tasks.moments import read_clock
 from tasks.warehouse import Connection, Lake
 
 SQL = Path(__file__).parent / "sql"
@@ -76,7 +77,7 @@ def ledger_time(lake: Connection, now: datetime | None = None) -> tuple[datetime
     A host whose clock was set back must not publish into the past: what was known then would
     change. The lag is zero while the clock is right. Hold the writer lock.
     """
-    current = now or datetime.now(UTC)
+    current = now or read_clock()
     last = lake.scalar("select max(recorded_at) from lake.ledger.batches")
     if last is None or last.astimezone(UTC) < current:
         return current, timedelta(0)

@@ -12,7 +12,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from tasks.errors import ConfigurationError, HoldfastError, Refused
 from tasks.intake.disk import private_directory
 from tasks.intake.rejection import BatchRejected, SourceAbsent
+from tasks.moments import read_clock
 from tasks.settings import Settings
 from tasks.sources import FilesSource, PackageSource, Split, TableSource
 from tasks.warehouse import Connection, literal, quote, scratch
@@ -150,7 +151,7 @@ def period_bounds(part: str) -> tuple[date, date]:
 
 def select_parts(found: list[str | None], split: Split) -> list[str]:
     """The parts to offer: those whose period ended `settle_days` ago, then the undated rows."""
-    today = datetime.now(UTC).date()
+    today = read_clock().date()
     settled = [
         part
         for part in found

@@ -22,6 +22,7 @@ from tasks.crash import crash_point
 from tasks.errors import LockHeld, Refused, ServiceDown, StoredDataCorrupt
 from tasks.handles import Candidate, Champion, Decision, Interval, Predictor
 from tasks.keeping import combine_hashes, hash_files, keep_copy, second_place, verify_model
+from tasks.moments import read_clock
 from tasks.registry.integrity import check_golden, load_predictor, predict_apart
 from tasks.registry.signing import sign_model, verify_signature
 from tasks.tracking.tracker import CHALLENGER, CHAMPION, Registered, model_name
@@ -88,7 +89,7 @@ def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str 
     candidate, registered = kept.candidate, kept.registered
     promotion = Decision(
         decision_id=uuid4().hex,
-        decided_at=datetime.now(UTC),
+        decided_at=read_clock(),
         kind="promotion",
         subject=registered.name,
         outcome=CHAMPION,
@@ -233,7 +234,7 @@ def champion_status(lake: Lake) -> dict[str, Any]:
 
     Ages are days up to now. Values are ready for JSON.
     """
-    now = datetime.now(UTC)
+    now = read_clock()
     subject = {"subject": model_name(lake.deployment)}
     champion = find_champion(lake)
     decisions = lake.rows(lake.text(_SQL / "last_decision.sql"), subject)
@@ -345,7 +346,7 @@ def _restore(
         lake,
         Decision(
             decision_id=uuid4().hex,
-            decided_at=datetime.now(UTC),
+            decided_at=read_clock(),
             kind="integrity",
             subject=champion.name,
             outcome="restored",

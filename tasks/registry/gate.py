@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.handles import Candidate, Champion, Decision
+from tasks.moments import read_clock
 
 if TYPE_CHECKING:
     from tasks.sections import RegistrySettings
@@ -155,7 +155,7 @@ def gate(
     )
     return Decision(
         decision_id=uuid4().hex,
-        decided_at=datetime.now(UTC),
+        decided_at=read_clock(),
         kind="gate",
         subject=challenger.name,
         outcome=outcome,

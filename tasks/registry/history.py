@@ -11,7 +11,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
@@ -20,6 +20,7 @@ from tasks.crash import crash_point
 from tasks.errors import HoldfastError, LockHeld, Refused, StoredDataCorrupt, UsageError
 from tasks.handles import Champion, Decision
 from tasks.keeping import second_place, verify_model
+from tasks.moments import read_clock
 from tasks.registry.champion import (
     append_reign,
     find_champion,
@@ -227,7 +228,7 @@ def _move_pointer(
     }
     decision = Decision(
         decision_id=uuid4().hex,
-        decided_at=datetime.now(UTC),
+        decided_at=read_clock(),
         kind="rollback",
         subject=champion.name,
         outcome=CHAMPION,

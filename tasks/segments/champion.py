@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -18,6 +18,7 @@ from tasks.crash import crash_point
 from tasks.errors import LockHeld
 from tasks.findings import Contest, SegmentEvent
 from tasks.keeping import combine_hashes
+from tasks.moments import read_clock
 from tasks.segments.model_files import Assigner, open_files
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _insert(
         lake.text(_SQL / "insert_decision.sql"),
         {
             "decision_id": uuid4().hex,
-            "decided_at": datetime.now(UTC),
+            "decided_at": read_clock(),
             "kind": kind,
             "subject": name,
             "outcome": outcome,

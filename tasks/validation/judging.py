@@ -11,6 +11,7 @@ from typing import Any
 from tasks.contracts import CONTRACTS
 from tasks.errors import InternalError
 from tasks.handles import RuleResult, Severity, StagedBatch, Verdict, Waiver
+from tasks.moments import read_clock
 from tasks.sections import BatchRuleSettings
 from tasks.settings import Settings
 from tasks.validation.batch_checks import list_checks
@@ -117,7 +118,7 @@ def validate(
         ):
             # Nothing else can be asked of rows that are not there.
             return _judge_shape(staged, wrong, batch, ask)
-        moment = (now or datetime.now(UTC)).astimezone(UTC)
+        moment = (now or read_clock()).astimezone(UTC)
         figures = measure(connection, str(path), entry)
         around = _look_around(staged, figures, history, settings, moment, batch)
         checks = tuple(list_checks(entry, batch, around))

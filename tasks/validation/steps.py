@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.handles import FeatureTable, StagedBatch, Verdict
 from tasks.incidents.waivers import active_waivers
+from tasks.moments import read_clock
 from tasks.orchestration import publish_markdown, step
 from tasks.settings import Settings
 from tasks.validation.history import LakeHistory
@@ -34,7 +34,7 @@ def _validate_batch(lake: Lake, staged: StagedBatch, settings: Settings) -> Verd
 
     A stopped batch comes back as a verdict: publishing sets it aside and ends the run (65).
     """
-    now = datetime.now(UTC)
+    now = read_clock()
     # All of the source's: those for another delivery change nothing here, but are named.
     waivers = active_waivers(lake, staged.raw.delivery.source, now)
     verdict = validate(staged, LakeHistory(lake), settings, now=now, waivers=waivers)

@@ -1,0 +1,28 @@
+"""The clock of a replay: it holds within its block, nests, and wants a time zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from tasks.moments import read_clock, standing_at
+
+
+def test_the_wall_clock_is_told_outside_of_a_replay() -> None:
+    assert abs(read_clock() - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+def test_a_replay_stands_at_its_moment_and_leaves_it() -> None:
+    moment = datetime(2011, 3, 1, 12, tzinfo=timezone(timedelta(hours=9)))
+    with standing_at(moment):
+        assert read_clock() == datetime(2011, 3, 1, 3, tzinfo=UTC)
+        with standing_at(moment + timedelta(days=7)):
+            assert read_clock().day == 8
+        assert read_clock().day == 1
+    assert read_clock() > datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def test_a_moment_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="time zone"), standing_at(datetime(2011, 3, 1)):
+        raise AssertionError("the block must not be entered")
