@@ -193,7 +193,12 @@ def _history(
 
 
 def _former(looks: Sequence[Look], variance: float) -> list[Look]:
-    return [look for look in looks if variance >= look.variance * _SAME_VARIANCE]
+    kept: list[Look] = []
+    for look in reversed(looks):
+        if variance >= look.variance * _SAME_VARIANCE:
+            kept.append(look)
+            variance = look.variance
+    return kept[::-1]
 
 
 def _repeated(plan: Plan, looks: Sequence[Look], difference: Difference | None) -> Estimate | None:

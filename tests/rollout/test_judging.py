@@ -200,6 +200,10 @@ def test_a_look_of_the_same_customers_is_one_with_the_last() -> None:
     # Erased customers leave less than there was.
     fewer = judge(_PLAN, _evidence(60, days[:-4]), [first.look])
     assert fewer.outcome == "inconclusive"
+    # And looks whose information fell in between are no stumbling block later.
+    shrunk = replace(first.look, number=2, variance=first.look.variance * 0.9)
+    more = judge(_PLAN, _evidence(60, _days(20, 59, 0.10, 0.099)), [first.look, shrunk])
+    assert more.outcome == "inconclusive"
 
 
 def test_the_same_evidence_is_the_same_verdict() -> None:
