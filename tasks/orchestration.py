@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
+from tasks.liveness import process_tag
+
 P = ParamSpec("P")
 R = TypeVar("R")
 _WITHOUT_ARTIFACTS = ContextVar("_WITHOUT_ARTIFACTS", default=False)
@@ -91,29 +93,6 @@ def start_flow(flow: Any, *args: Any, **kwargs: Any) -> Any:
     # The tag lets `holdfast up` tell a run whose process was killed from one that is at work.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags(process_tag()):
         return flow(*args, **kwargs)
-
-
-_PROCESS_TAG = re.compile(r"process:(\d+):(\d+\.\d+)")
-
-
-def process_tag() -> str:
-    """This process as a tag of its runs: its id and its start in seconds since 1970."""
-    import psutil
-
-    return f"process:{os.getpid()}:{psutil.Process().create_time():.2f}"
-
-
-def is_process_tag(tag: str) -> bool:
-    """Whether a run's tag was made by `process_tag`."""
-    return _PROCESS_TAG.fullmatch(tag) is not None
-
-
-def process_of_tag(tag: str) -> tuple[int, float]:
-    """Id and start of the process that `process_tag` has named."""
-    match = _PROCESS_TAG.fullmatch(tag)
-    if match is None:
-        raise ValueError(f"not a process tag: {tag}")
-    return int(match[1]), float(match[2])
 
 
 def prefect_answers() -> bool:

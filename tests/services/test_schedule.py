@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import ConfigurationError
-from tasks.orchestration import is_process_tag, process_of_tag, process_tag
+from tasks.liveness import is_process_tag, process_of_tag, process_tag
 from tasks.services.schedule import (
     Concurrency,
     catch_up,
