@@ -196,6 +196,7 @@ def test_a_publication_that_fails_leaves_nothing(lake: Lake) -> None:
     publish_reading(lake, "after")  # the connection is still good
 
 
+@pytest.mark.faults(55)
 def test_the_past_can_be_asked(lake: Lake) -> None:
     publish_reading(lake, "first")
     then = lake.snapshot()
@@ -257,7 +258,7 @@ def test_a_signal_in_the_middle_of_a_query_is_no_bug(leaving: BaseException) -> 
     assert left.value is leaving
 
 
-@pytest.mark.faults
+@pytest.mark.faults(45)
 def test_a_damaged_data_file_is_noticed_and_never_read(lake: Lake, settings: Settings) -> None:
     with lake.publish("test", "rows", {}):
         lake.execute("create table lake.main.numbers as select i as n from range(20000) r(i)")

@@ -32,6 +32,7 @@ def _socket_of(home: Path) -> Path:
     return Path(str(database.host)) / f".s.PGSQL.{database.port or 5432}"
 
 
+@pytest.mark.faults(47)
 def test_prefect_that_goes_in_the_middle_of_a_night_loses_nothing(
     shop: Shop, prefect_services: Services
 ) -> None:
@@ -49,6 +50,7 @@ def test_prefect_that_goes_in_the_middle_of_a_night_loses_nothing(
     assert after["batches"]["tables"] == before["batches"]["tables"]
 
 
+@pytest.mark.faults(43)
 def test_a_store_that_falters_twice_is_asked_a_third_time(shop: Shop, home: Path) -> None:
     with standing_before(_socket_of(home), refuse_first=2) as gateway:
         done = shop.run("train", HOLDFAST_TRACKING_URI=_tracking_through(gateway, home))
@@ -56,6 +58,7 @@ def test_a_store_that_falters_twice_is_asked_a_third_time(shop: Shop, home: Path
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.faults(51)
 def test_mlflow_that_goes_in_the_middle_of_a_training_is_an_item_and_the_champion_scores(
     shop: Shop, home: Path
 ) -> None:
@@ -75,6 +78,7 @@ def test_mlflow_that_goes_in_the_middle_of_a_training_is_an_item_and_the_champio
     assert "MLFLOW" not in _codes(shop)
 
 
+@pytest.mark.faults(40)
 def test_of_two_nights_at_once_nothing_is_done_twice(shop: Shop) -> None:
     before = _count(shop)
     with ThreadPoolExecutor(2) as pool:

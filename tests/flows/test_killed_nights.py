@@ -70,6 +70,7 @@ def second_home() -> Iterator[Path]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+@pytest.mark.faults(36, 37)
 def test_a_killed_night_ends_as_an_undisturbed_one(shop: Shop, second_home: Path) -> None:
     killed = Shop(shop.path, second_home, shop.folder, {"PREFECT_API_URL": DEAD_PREFECT})
     for point in KILLED_AT:

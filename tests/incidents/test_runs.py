@@ -87,6 +87,7 @@ def test_a_run_that_ends_well_leaves_no_item(lake: Lake, settings: Settings) -> 
     assert _open(lake) == []
 
 
+@pytest.mark.faults(36)
 def test_a_killed_run_is_one_item_until_the_command_ends_well(
     lake: Lake, settings: Settings, deployment_file: Path
 ) -> None:
@@ -118,6 +119,7 @@ def test_killed_while_it_writes_itself_down(
     assert _open(lake) == []
 
 
+@pytest.mark.faults(37)
 def test_a_signal_is_written_down_and_is_no_item(lake: Lake, settings: Settings) -> None:
     with pytest.raises(SystemExit), watching_run(settings, "nightly"):
         raise SystemExit(143)
@@ -125,6 +127,7 @@ def test_a_signal_is_written_down_and_is_no_item(lake: Lake, settings: Settings)
     assert _open(lake) == []
 
 
+@pytest.mark.faults(39, 45, 51, 56)
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -157,6 +160,7 @@ def test_what_has_an_item_of_its_own_gets_no_second(lake: Lake, settings: Settin
     assert _states(lake) == ["begun", "stopped"]
 
 
+@pytest.mark.faults(38)
 def test_memory_that_ends_two_runs_ends_no_third(
     lake: Lake,
     settings: Settings,
@@ -179,6 +183,7 @@ def test_memory_that_ends_two_runs_ends_no_third(
     assert _open(lake) == []
 
 
+@pytest.mark.faults(47)
 def test_a_dead_prefect_is_said_and_the_work_goes_on(
     lake: Lake, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
