@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.telling import announce
+from flows.watching import watched
 from tasks.errors import DataRejected
 from tasks.handles import Batch, Delivery, Intake
 from tasks.intake import steps as intake
@@ -18,6 +19,7 @@ from tasks.warehouse import Lake, open_lake
 
 
 @flow(name="ingest")
+@watched("ingest")
 def ingest(deployment: str | Path, actor: str = "scheduler", supersede: bool = False) -> Intake:
     """Publish every delivery that the lake does not know; known ones cost a hash.
 

@@ -11,6 +11,7 @@ from flows.ingest import ingest
 from flows.score import score
 from flows.train import train
 from flows.understand import Understanding, understand
+from flows.watching import watched
 from tasks.handles import Batch, ScoreTable
 from tasks.intake import steps as intake
 from tasks.intake.degrees import TrainingHold
@@ -34,6 +35,7 @@ class Night:
 
 
 @flow(name="nightly")
+@watched("nightly")
 def nightly(deployment: str | Path, actor: str = "scheduler") -> Night:
     """Run the whole night for a deployment.
 

@@ -118,15 +118,20 @@ def report(
 
 @quarantine.command()
 def watch(context: typer.Context, as_json: Json = False) -> None:
-    """The dead-man's switch, for a scheduler of your own: exit 75 while a delivery is missing."""
+    """The dead-man's switch, for a scheduler of your own: exit 75 while a delivery is missing.
+
+    It also opens an item for a run that was killed and that nobody has begun again.
+    """
     settings = open_settings(context)
     from flows.telling import tell_oncall
     from tasks.errors import LockHeld
+    from tasks.incidents import steps as incidents
     from tasks.intake import steps as intake
     from tasks.warehouse import open_lake
 
     with open_lake(settings) as lake:
         missing = intake.watch_deliveries(lake, settings)
+        incidents.report_killed_runs(lake)
         tell_oncall(lake)
     if as_json:
         print_json(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.watching import watched
 from tasks.clock import find_time
 from tasks.features import steps as features
 from tasks.handles import ScoreTable
@@ -19,6 +20,7 @@ from tasks.warehouse import open_lake
 
 
 @flow(name="score")
+@watched("score")
 def score(deployment: str | Path) -> ScoreTable:
     """Score with the champion, check, publish and export. The same night twice is one run.
 

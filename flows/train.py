@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.watching import watched
 from tasks.churn import steps as churn
 from tasks.clock import find_time
 from tasks.features import steps as features
@@ -19,6 +20,7 @@ from tasks.warehouse import open_lake
 
 
 @flow(name="train")
+@watched("train")
 def train(deployment: str | Path, allow_gaps: bool = False) -> Admission:
     """Train a challenger and let the gate decide; the champion serves until it has.
 

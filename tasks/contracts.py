@@ -366,6 +366,16 @@ LEDGER: dict[str, tuple[Column, ...]] = {
         Column("granted_at", "TIMESTAMPTZ"),
         Column("ends_at", "TIMESTAMPTZ"),
     ),
+    # A state of a run is a row; one whose last state is 'begun' is at work or was killed.
+    # `memory_kills`: how many processes the kernel had ended for want of memory by then.
+    "runs": (
+        Column("run_id", "VARCHAR"),
+        Column("command", "VARCHAR"),
+        Column("state", "VARCHAR"),
+        Column("process", "VARCHAR"),
+        Column("memory_kills", "BIGINT", nullable=True),
+        Column("recorded_at", "TIMESTAMPTZ"),
+    ),
     # What was sent about an item through which channel; the queue is the truth, this its echo.
     "notices": (
         Column("incident_number", "INTEGER"),

@@ -4,6 +4,7 @@
     ├── UsageError          64  the command line asks for something that cannot be
     ├── DataRejected        65  the data break a rule; nothing of them was published
     ├── ServiceDown         69  a needed service does not answer; try again
+    │   └── TrackingDown    69  MLflow does not
     ├── InternalError       70  two of our own figures disagree: a bug, not the data
     ├── DiskFailure         73  no room, no permission or a failed write
     ├── StoredDataCorrupt   74  a stored file is not what the ledger says it is
@@ -25,6 +26,8 @@ class HoldfastError(Exception):
     """A stop with a reason. `str(error)` is the whole message, ready to be shown."""
 
     exit_code = 70
+    # How the work queue calls what ended a run so; empty: an item of its own, or none, tells it.
+    fault_code = ""
 
     def __init__(
         self,
@@ -80,24 +83,34 @@ class ServiceDown(HoldfastError):
     """A needed service does not answer."""
 
     exit_code = 69
+    fault_code = "SERVICE"
+
+
+class TrackingDown(ServiceDown):
+    """MLflow does not answer."""
+
+    fault_code = "MLFLOW"
 
 
 class InternalError(HoldfastError):
     """Two of our own figures disagree."""
 
     exit_code = 70
+    fault_code = "BUG"
 
 
 class DiskFailure(HoldfastError):
     """No room, no permission or a failed write."""
 
     exit_code = 73
+    fault_code = "DISK"
 
 
 class StoredDataCorrupt(HoldfastError):
     """A stored file is not what the ledger says it is."""
 
     exit_code = 74
+    fault_code = "CORRUPT"
 
 
 class LockHeld(HoldfastError):
@@ -110,6 +123,7 @@ class Refused(HoldfastError):
     """Not allowed."""
 
     exit_code = 77
+    fault_code = "INTEGRITY"
 
 
 class ConfigurationError(HoldfastError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import logging
 import os
 import re
 import sys
@@ -17,8 +18,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
+from tasks.errors import HoldfastError, ServiceDown
+from tasks.liveness import process_tag
+
 P = ParamSpec("P")
 R = TypeVar("R")
+_LOG = logging.getLogger("holdfast.orchestration")
 _WITHOUT_ARTIFACTS = ContextVar("_WITHOUT_ARTIFACTS", default=False)
 
 
@@ -79,10 +84,24 @@ def run_flow(flow: Any, *args: Any, **kwargs: Any) -> Any:
 def start_flow(flow: Any, *args: Any, **kwargs: Any) -> Any:
     """Run a flow from the top: recorded by Prefect if its server answers, else its plain body.
 
-    A night on which the server is down must not stop the work: the ledger has the truth.
+    A night on which the server is down must not stop the work: the ledger has the truth. Where it
+    goes down in the middle, the body begins anew without it and finds done what is done.
     """
     if not prefect_answers():
         return flow.fn(*args, **kwargs)
+    try:
+        return _run_recorded(flow, *args, **kwargs)
+    except Exception as error:
+        if isinstance(error, HoldfastError) or prefect_answers():
+            raise
+        _LOG.warning(
+            "Prefect's server has gone (%s): what was begun is run without it.",
+            type(error).__name__,
+        )
+        return flow.fn(*args, **kwargs)
+
+
+def _run_recorded(flow: Any, *args: Any, **kwargs: Any) -> Any:
     from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
@@ -91,29 +110,6 @@ def start_flow(flow: Any, *args: Any, **kwargs: Any) -> Any:
     # The tag lets `holdfast up` tell a run whose process was killed from one that is at work.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags(process_tag()):
         return flow(*args, **kwargs)
-
-
-_PROCESS_TAG = re.compile(r"process:(\d+):(\d+\.\d+)")
-
-
-def process_tag() -> str:
-    """This process as a tag of its runs: its id and its start in seconds since 1970."""
-    import psutil
-
-    return f"process:{os.getpid()}:{psutil.Process().create_time():.2f}"
-
-
-def is_process_tag(tag: str) -> bool:
-    """Whether a run's tag was made by `process_tag`."""
-    return _PROCESS_TAG.fullmatch(tag) is not None
-
-
-def process_of_tag(tag: str) -> tuple[int, float]:
-    """Id and start of the process that `process_tag` has named."""
-    match = _PROCESS_TAG.fullmatch(tag)
-    if match is None:
-        raise ValueError(f"not a process tag: {tag}")
-    return int(match[1]), float(match[2])
 
 
 def prefect_answers() -> bool:
@@ -134,7 +130,6 @@ def prefect_answers() -> bool:
 
 
 def _is_passing_fault(_task: Any, _run: Any, state: Any) -> bool:
-    from tasks.errors import HoldfastError, ServiceDown
 
     error = state.result(raise_on_failure=False)
     return isinstance(error, ServiceDown) or not isinstance(error, HoldfastError)

@@ -293,8 +293,17 @@ def _translate(error: duckdb.Error) -> HoldfastError:
         or ("unable to connect" in lowered)
     ):
         return ServiceDown("The lake's catalog does not answer.", found=first)
-    if isinstance(error, duckdb.IOException) and "parquet" in lowered:
-        return StoredDataCorrupt("A data file cannot be read.", found=first)
+    # Data files are encrypted with a tag a page, so a changed bit is noticed, not read.
+    damaged = "aes tag" in lowered or "magic bytes" in lowered or "parquet" in lowered
+    if damaged and isinstance(error, duckdb.IOException | duckdb.InvalidInputException):
+        return StoredDataCorrupt(
+            "A data file of the lake is damaged or gone.",
+            found=first,
+            next_step=(
+                "put it back from a copy of the state directory; deliveries can be taken in anew"
+                " from raw/ into a fresh lake"
+            ),
+        )
     return InternalError("A query failed.", found=first)
 
 

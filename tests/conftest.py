@@ -18,6 +18,21 @@ from tasks.settings import Settings, load_settings
 
 _numbers = itertools.count(1)
 
+# Files that take minutes. Two processes share the tests by files: what is long comes first, else
+# one of them waits at the end for the other.
+_LONGEST_FILES = (
+    "acceptance/test_online_retail.py",
+    "faults/test_crash_intake.py",
+    "faults/test_corpus.py",
+    "flows/test_nightly.py",
+    "flows/test_killed_nights.py",
+    "acceptance/test_unit_change.py",
+    "faults/test_state_machine.py",
+    "flows/test_preview.py",
+    "flows/test_degrees.py",
+    "services/test_supervisor.py",
+)
+
 # Whatever the developer's shell says, tests talk to their own servers and send nothing out.
 os.environ.update(
     {
@@ -36,6 +51,13 @@ for _name in ("HOLDFAST_DATABASE_URL", "HOLDFAST_HOME", "HOLDFAST_CRASH_AT"):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MakeSettings = Callable[..., Settings]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; the order within a file and among the others stays."""
+    directory = Path(__file__).parent
+    places = {directory / name: place for place, name in enumerate(_LONGEST_FILES)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")

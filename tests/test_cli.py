@@ -195,6 +195,7 @@ sys.exit(run(["deployments"]))
 """
 
 
+@pytest.mark.faults(37)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_at_once(number: signal.Signals, code: int) -> None:
     process = subprocess.Popen(

@@ -22,6 +22,7 @@ def test_exit_codes_are_those_of_sysexits() -> None:
         "UsageError": 64,
         "DataRejected": 65,
         "ServiceDown": 69,
+        "TrackingDown": 69,
         "InternalError": 70,
         "DiskFailure": 73,
         "StoredDataCorrupt": 74,
@@ -34,8 +35,10 @@ def test_exit_codes_are_those_of_sysexits() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_drawn_tree_is_the_tree(kind: type[HoldfastError]) -> None:
     assert errors.__doc__ is not None
-    drawn = [line.split() for line in errors.__doc__.splitlines() if "── " in line]
-    assert [kind.__name__, str(kind.exit_code)] in [line[1:3] for line in drawn]
+    drawn = [
+        line.partition("── ")[2].split() for line in errors.__doc__.splitlines() if "── " in line
+    ]
+    assert [kind.__name__, str(kind.exit_code)] in [line[:2] for line in drawn]
 
 
 @pytest.mark.parametrize(

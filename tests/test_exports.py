@@ -125,7 +125,7 @@ def test_nothing_has_the_final_name_before_it_is_whole(tmp_path: Path) -> None:
     assert not (tmp_path / ".scores.csv.999999999.partial").exists()
 
 
-@pytest.mark.faults
+@pytest.mark.faults(39)
 def test_a_full_disk_is_a_disk_failure_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,6 +116,7 @@ def test_a_home_that_a_shell_would_take_apart_is_refused(tmp_path: Path, name: s
     assert not (tmp_path / name).exists()
 
 
+@pytest.mark.faults(39)
 def test_a_full_disk_is_said_to_be_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise subprocess.CalledProcessError(1, "initdb")
@@ -161,6 +162,7 @@ def test_a_database_that_we_may_not_make(home: Path) -> None:
         ensure_database(humble, "not_for_the_humble")
 
 
+@pytest.mark.faults(40, 44)
 @pytest.mark.sql
 def test_a_lock_keeps_the_second_out_and_names_the_first(home: Path) -> None:
     server = find_database(home)
@@ -187,7 +189,7 @@ with advisory_lock(find_database(Path(sys.argv[1])), "test killed", 5):
 """
 
 
-@pytest.mark.faults
+@pytest.mark.faults(41)
 def test_a_killed_holder_lets_go(home: Path) -> None:
     server = find_database(home)
     holder = subprocess.Popen(

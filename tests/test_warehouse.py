@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +11,18 @@ import pyarrow as pa
 import pytest
 
 from tasks.contracts import CONTRACTS, CUSTOMER_TABLES, LEDGER
-from tasks.errors import HoldfastError, InternalError, LockHeld
+from tasks.errors import HoldfastError, InternalError, LockHeld, StoredDataCorrupt
 from tasks.settings import Settings
-from tasks.warehouse import Connection, Lake, lake_schema, literal, open_lake, quote, scratch
+from tasks.warehouse import (
+    Connection,
+    Lake,
+    close_lakes,
+    lake_schema,
+    literal,
+    open_lake,
+    quote,
+    scratch,
+)
 
 from .conftest import MakeSettings
 
@@ -186,6 +196,7 @@ def test_a_publication_that_fails_leaves_nothing(lake: Lake) -> None:
     publish_reading(lake, "after")  # the connection is still good
 
 
+@pytest.mark.faults(55)
 def test_the_past_can_be_asked(lake: Lake) -> None:
     publish_reading(lake, "first")
     then = lake.snapshot()
@@ -245,3 +256,32 @@ def test_a_signal_in_the_middle_of_a_query_is_no_bug(leaving: BaseException) -> 
     with pytest.raises(type(leaving)) as left:
         Connection(Interrupted()).scalar("select 1")  # type: ignore[arg-type]
     assert left.value is leaving
+
+
+@pytest.mark.faults(45)
+def test_a_damaged_data_file_is_noticed_and_never_read(lake: Lake, settings: Settings) -> None:
+    with lake.publish("test", "rows", {}):
+        lake.execute("create table lake.main.numbers as select i as n from range(20000) r(i)")
+    total = "select sum(n) from lake.main.numbers"
+    expected = lake.scalar(total)
+    (path,) = (settings.home / "lake" / settings.deployment).rglob("numbers/*.parquet")
+    good = path.read_bytes()
+    draw = random.Random(45)
+    places = [0, len(good) - 1, *(draw.randrange(len(good)) for _ in range(20))]
+    damaged = [good[:at] + bytes([good[at] ^ 1 << draw.randrange(8)]) + good[at + 1 :]
+               for at in places]  # fmt: skip
+    damaged += [good[:at] for at in (0, 3, 100, len(good) // 2, len(good) - 1)]
+    noticed = 0
+    for content in damaged:
+        path.write_bytes(content)
+        close_lakes()
+        with open_lake(settings) as opened:
+            try:
+                assert opened.scalar(total) == expected  # a bit that nothing depends on
+            except StoredDataCorrupt:
+                noticed += 1
+    assert noticed > 20
+    path.unlink()
+    close_lakes()
+    with open_lake(settings) as opened, pytest.raises(StoredDataCorrupt, match="damaged or gone"):
+        opened.scalar(total)

@@ -33,6 +33,7 @@ from tasks.incidents.releasing import (
     plan_waivers,
     releases_rows,
 )
+from tasks.incidents.runs import report_killed_runs
 from tasks.incidents.waivers import active_waivers, list_waivers
 from tasks.orchestration import step
 
@@ -61,6 +62,7 @@ __all__ = [
     "read_request",
     "releases_rows",
     "reopen",
+    "report_killed_runs",
     "request",
     "resolve",
     "stamp_of",

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.errors import ConfigurationError
-from tasks.orchestration import is_process_tag, process_of_tag
+from tasks.liveness import is_process_tag, process_of_tag
 from tasks.services.environment import Child, is_alive
 from tasks.services.prefect_server import PrefectApi
 

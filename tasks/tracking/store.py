@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tasks.errors import ConfigurationError, HoldfastError, Refused, ServiceDown
+from tasks.errors import ConfigurationError, HoldfastError, Refused, ServiceDown, TrackingDown
 from tasks.postgres import (
     Database,
     advisory_lock,
@@ -183,7 +183,7 @@ def _schema_version(database: Database) -> str | None:
 
 @contextmanager
 def answers(uri: str) -> Iterator[None]:
-    """Turn the ways in which a store fails to answer into ServiceDown (69)."""
+    """Turn the ways in which a store fails to answer into TrackingDown (69)."""
     try:
         yield
     except HoldfastError:
@@ -206,8 +206,8 @@ def is_outage(error: Exception) -> bool:
     return isinstance(error, MlflowException) and any(sign in str(error) for sign in signs)
 
 
-def _down(uri: str, error: Exception) -> ServiceDown:
-    return ServiceDown(
+def _down(uri: str, error: Exception) -> TrackingDown:
+    return TrackingDown(
         "The MLflow store does not answer.",
         found=f"{_place(uri)}: {type(error).__name__}",
         next_step="start it, or correct `tracking.uri`; the champion goes on serving meanwhile",

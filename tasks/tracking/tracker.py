@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import StoredDataCorrupt
 from tasks.handles import Candidate, TrainingRecord
+from tasks.liveness import name_process
 from tasks.studies import StudyRecord
 from tasks.tracking import evidence
-from tasks.tracking.leftovers import PROCESS_TAG, close_abandoned, name_process
+from tasks.tracking.leftovers import PROCESS_TAG, close_abandoned
 from tasks.tracking.store import (
     answers,
     artifact_location,

@@ -85,7 +85,7 @@ def _run_child(tmp_path: Path, crash_at: str, workers: int) -> int:
     ).returncode
 
 
-@pytest.mark.faults
+@pytest.mark.faults(49)
 @pytest.mark.parametrize(
     ("crash_at", "workers"),
     [("churn.tuning.asked", 1), ("churn.tuning.told_1", 2), ("churn.tuning.told_3", 1)],
@@ -142,7 +142,7 @@ def _wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.faults
+@pytest.mark.faults(50)
 def test_no_finite_objective_stops_with_65(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fault 50."""
     monkeypatch.setattr(worker, "judge", lambda *_: float("nan"))
@@ -152,7 +152,7 @@ def test_no_finite_objective_stops_with_65(tmp_path: Path, monkeypatch: pytest.M
     assert "keeps serving" in str(caught.value)
 
 
-@pytest.mark.faults
+@pytest.mark.faults(50)
 def test_single_nan_trials_are_failed_and_the_rest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

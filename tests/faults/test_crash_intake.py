@@ -77,6 +77,7 @@ def _describe(settings: Settings, database_url: str) -> dict[str, Any]:
         del os.environ["HOLDFAST_DATABASE_URL"]
 
 
+@pytest.mark.faults(36, 46)
 @pytest.mark.parametrize(
     "scenario", ["accept", "reject", "stop", "correct", "merge", "cut", "decide"]
 )
@@ -99,6 +100,7 @@ def test_every_point_belongs_to_a_scenario() -> None:
     assert len(covered) > 30
 
 
+@pytest.mark.faults(36)
 def test_killed_at_random_times_it_ends_as_if_undisturbed(
     disturbed: MakeDisturbed, database_url: str
 ) -> None:
@@ -117,6 +119,7 @@ def _hold_the_lock(settings: Settings, ready: Any) -> None:
         signal.pause()
 
 
+@pytest.mark.faults(41, 44)
 def test_a_killed_holder_frees_the_lock_and_a_living_one_is_named(
     settings: Settings, lake: Lake
 ) -> None:

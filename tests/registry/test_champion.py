@@ -92,7 +92,7 @@ def test_promotion_through_to_serving_and_the_alias(
     assert predictor.feature_names == found.feature_names
 
 
-@pytest.mark.faults
+@pytest.mark.faults(66)
 def test_a_damaged_copy_is_restored_from_the_store_or_refused(
     lake: Lake, tracker: Tracker, tmp_path: Path
 ) -> None:
@@ -231,7 +231,7 @@ def start_promoter(
     )
 
 
-@pytest.mark.faults
+@pytest.mark.faults(65, 40)
 def test_of_two_promoters_at_once_one_wins(lake: Lake, settings: Settings, tmp_path: Path) -> None:
     racers = [start_promoter(settings, tmp_path, version) for version in (1, 2)]
     for racer in racers:
@@ -248,7 +248,7 @@ def test_of_two_promoters_at_once_one_wins(lake: Lake, settings: Settings, tmp_p
     assert racers[found.version - 1].returncode == 0
 
 
-@pytest.mark.faults
+@pytest.mark.faults(67)
 @pytest.mark.parametrize(
     ("point", "promoted"),
     [

@@ -142,7 +142,7 @@ def test_a_promotion_between_refuses_the_rollback(
     assert "nothing was rolled back" in str(late.value)
 
 
-@pytest.mark.faults
+@pytest.mark.faults(68)
 def test_a_damaged_copy_does_not_serve_again(lake: Lake, tmp_path: Path) -> None:
     promote_in_turn(lake, tmp_path)
     second, first = list_reigns(lake)[1].champion, list_reigns(lake)[2].champion
@@ -171,6 +171,7 @@ def tracker(settings: Settings) -> Iterator[Tracker]:
         yield opened
 
 
+@pytest.mark.faults(66)
 def test_a_version_deleted_from_mlflow_is_noticed(
     lake: Lake, tracker: Tracker, tmp_path: Path
 ) -> None:
@@ -209,7 +210,7 @@ with open_lake(load_settings(overlay, home=Path(home))) as lake:
 """
 
 
-@pytest.mark.faults
+@pytest.mark.faults(67)
 @pytest.mark.parametrize(
     ("point", "serves"), [("rollback.before_decision", 2), ("rollback.after_decision", 1)]
 )

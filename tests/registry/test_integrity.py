@@ -38,7 +38,7 @@ def test_untouched_model_opens_and_predicts(kept: tuple[Path, dict[str, str]]) -
     verify_model(directory, files)
 
 
-@pytest.mark.faults
+@pytest.mark.faults(56)
 def test_bit_flips_are_refused_before_load(
     kept: tuple[Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,7 +65,7 @@ def test_bit_flips_are_refused_before_load(
     verify_model(directory, files)
 
 
-@pytest.mark.faults
+@pytest.mark.faults(56)
 def test_truncations_are_refused(kept: tuple[Path, dict[str, str]]) -> None:
     directory, files = kept
     path = directory / "model.lgb.txt"
@@ -139,7 +139,7 @@ def test_golden_predictions_are_stable_and_checked(
         check_golden(directory, FEATURES, first[:-1], 60)
 
 
-@pytest.mark.faults
+@pytest.mark.faults(61)
 @pytest.mark.parametrize(
     ("code", "found"),
     [
@@ -159,7 +159,7 @@ def test_a_model_that_misbehaves_hurts_no_one(tmp_path: Path, code: str, found: 
         predict_apart(tmp_path, FEATURES, 3)
 
 
-@pytest.mark.faults
+@pytest.mark.faults(58)
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -193,6 +193,7 @@ def test_keeping_twice_is_one_copy_and_another_model_gets_its_own(
     assert sorted(p.name for p in directory.parent.iterdir()) == sorted({"1", other.name})
 
 
+@pytest.mark.faults(57)
 def test_no_pickle_anywhere(candidate: Candidate) -> None:
     for path in candidate.directory.iterdir():
         assert not path.read_bytes().startswith(b"\x80"), path.name

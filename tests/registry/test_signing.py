@@ -78,7 +78,7 @@ def rewrite(lake: Lake, **changes: object) -> None:
         )
 
 
-@pytest.mark.faults
+@pytest.mark.faults(56)
 def test_a_promotion_written_by_hand_serves_nobody(lake: Lake, tmp_path: Path) -> None:
     kept = keep_unregistered(lake, make_rule(tmp_path / "rule"), 1)
     champion = promote(lake, kept, say("promote"), None)

@@ -162,7 +162,7 @@ def _put(value: float) -> Callable[[np.ndarray], np.ndarray]:
     return change
 
 
-@pytest.mark.faults
+@pytest.mark.faults(62)
 @pytest.mark.parametrize(
     ("change", "found"),
     [
@@ -203,6 +203,7 @@ def test_a_failed_check_publishes_nothing(
     assert not any(path.is_file() for path in folder.rglob("*"))
 
 
+@pytest.mark.faults(63)
 def test_no_eligible_customer_and_a_missing_column_are_named(
     lake: Lake, settings: Settings, champion: Champion, predictor: Predictor
 ) -> None:
@@ -330,7 +331,7 @@ def run_scorer(settings: Settings, tmp_path: Path, champion: Champion, crash_at:
     return done.returncode
 
 
-@pytest.mark.faults
+@pytest.mark.faults(36)
 @pytest.mark.parametrize(
     "point",
     ["scoring.before_publish", "scoring.published", "exports.scores.csv_renamed"],

@@ -165,6 +165,7 @@ def clustered(make_settings: MakeSettings) -> Iterator[Lake]:
         yield opened
 
 
+@pytest.mark.faults(54)
 def test_groups_stay_until_the_refit_and_keep_their_names_then(clustered: Lake) -> None:
     lake = clustered
     first = segment(lake)
@@ -332,6 +333,7 @@ def test_a_killed_night_is_mended_by_the_next(lake: Lake, settings: Settings, po
     segmented.open()
 
 
+@pytest.mark.faults(54)
 def test_noise_is_served_by_the_rule(lake: Lake) -> None:
     """Without groups and without an outcome that they could explain, RFM is what is served."""
     table = make_features(lake)

@@ -65,7 +65,7 @@ def test_another_version_than_the_lock_is_wrong(
     assert "no-such-package missing" in finding.detail
 
 
-@pytest.mark.faults
+@pytest.mark.faults(39)
 @pytest.mark.parametrize(("free_gib", "state"), [(100, "ok"), (3, "stale"), (0.5, "down")])
 def test_a_disk_that_fills_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_gib: float, state: str

@@ -54,7 +54,7 @@ def test_servers_that_are_not_ready_are_not_used(tmp_path: Path) -> None:
     assert find_services(tmp_path) is None
 
 
-@pytest.mark.faults
+@pytest.mark.faults(41)
 def test_an_id_used_again_is_another_process(tmp_path: Path) -> None:
     earlier = replace(this_process(), started_at=this_process().started_at - 60)
     assert is_alive(this_process())

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import ConfigurationError
-from tasks.orchestration import is_process_tag, process_of_tag, process_tag
+from tasks.liveness import is_process_tag, process_of_tag, process_tag
 from tasks.services.schedule import (
     Concurrency,
     catch_up,
@@ -120,7 +120,7 @@ def run(identity: str, state: str = "RUNNING", age_seconds: int = 600, **more: o
 DEAD_TAG = "process:1:100.00"  # process 1 was not started in 1970
 
 
-@pytest.mark.faults
+@pytest.mark.faults(48)
 @pytest.mark.parametrize(
     ("found", "crashed"),
     [
@@ -167,7 +167,7 @@ def test_a_served_run_whose_process_lives_is_left(monkeypatch: pytest.MonkeyPatc
     assert mark_crashed(api, "gone") == ["alive"]  # type: ignore[arg-type]
 
 
-@pytest.mark.faults
+@pytest.mark.faults(42)
 def test_three_missed_nights_are_one_catch_up() -> None:
     late = [run(f"late-{n}", "SCHEDULED", deployment_id="d1") for n in range(3)]
     api = FakeApi([*late, run("late-other", "SCHEDULED", deployment_id="d9")])

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.liveness import is_abandoned, name_process
 from tasks.settings import PROJECT, Settings
-from tasks.tracking.leftovers import PROCESS_TAG, is_abandoned, name_process
+from tasks.tracking.leftovers import PROCESS_TAG
 from tasks.tracking.tracker import open_tracker
 from tests.registry.models import make_model, make_rule
 from tests.tracking.records import make_record
@@ -19,7 +20,7 @@ from tests.tracking.records import make_record
 MakeSettings = Callable[..., Settings]
 
 _NAME_AND_WAIT = (
-    "import sys; from tasks.tracking.leftovers import name_process;"
+    "import sys; from tasks.liveness import name_process;"
     "print(name_process(), flush=True); sys.stdin.read()"
 )
 

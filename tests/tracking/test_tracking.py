@@ -173,7 +173,7 @@ def free_port() -> int:
         return port
 
 
-@pytest.mark.faults
+@pytest.mark.faults(51)
 @pytest.mark.parametrize("scheme", ["http://127.0.0.1:{}", "postgresql://me:secret@127.0.0.1:{}/m"])
 def test_a_dead_store_is_told_within_seconds(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, scheme: str
@@ -187,7 +187,7 @@ def test_a_dead_store_is_told_within_seconds(
     assert "secret" not in str(down.value)
 
 
-@pytest.mark.faults
+@pytest.mark.faults(51)
 def test_a_store_that_never_answers_is_told_within_seconds(make_settings: MakeSettings) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -227,7 +227,7 @@ with open_tracker(load_settings(sys.argv[1], home=Path(sys.argv[2]))) as tracker
 """
 
 
-@pytest.mark.faults
+@pytest.mark.faults(52)
 def test_a_fresh_store_is_made_once_by_two_at_the_same_time(
     settings: Settings, tmp_path: Path
 ) -> None:
