@@ -21,7 +21,9 @@ class DayCounts:
     plan says; `logged`: of those, whose exposure can be read back from the ledger; `due`: of the
     exposed, whose horizon has ended and is covered by `known_by`; `matured`: of the due, whose
     outcome is known; `events`: of the matured, who lapsed. The sums are over the matured: `amount`
-    is what the metric counts in money, `covariate` the same from as long a period before entering.
+    is what the metric counts in money, `covariate` the same from as long a period before entering,
+    `cross_sum` of their products; the third powers are for the skewness that few rich customers
+    give to a small arm. `sql/day_counts.sql` makes such rows.
     """
 
     day: date
@@ -37,6 +39,10 @@ class DayCounts:
     covariate_sum: float = 0.0
     covariate_square_sum: float = 0.0
     cross_sum: float = 0.0
+    amount_cube_sum: float = 0.0
+    covariate_cube_sum: float = 0.0
+    amount_square_covariate_sum: float = 0.0
+    amount_covariate_square_sum: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
