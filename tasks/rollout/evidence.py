@@ -17,13 +17,14 @@ from tasks.rollout.plan import Arm
 class DayCounts:
     """The customers of one arm who entered the analysis on one day (UTC), each of them once.
 
-    `assigned`: whose turn by hash it was; `exposed`: of them, who was scored or contacted as the
-    plan says; `logged`: of those, whose exposure can be read back from the ledger; `due`: of the
-    exposed, whose horizon has ended and is covered by `known_by`; `matured`: of the due, whose
-    outcome is known; `events`: of the matured, who lapsed. The sums are over the matured: `amount`
-    is what the metric counts in money, `covariate` the same from as long a period before entering,
-    `cross_sum` of their products; the third powers are for the skewness that few rich customers
-    give to a small arm. `sql/day_counts.sql` makes such rows.
+    `assigned`: whose turn by hash it was and who should have been exposed; `exposed`: of them, who
+    was scored or contacted as the plan says; `logged`: of those, whose exposure can be read back
+    from the ledger; `due`: of the exposed, whose horizon has ended and is covered by `known_by`;
+    `matured`: of the due, whose outcome is known; `events`: of the matured, who lapsed.
+
+    The sums are over the matured: `amount` is what the metric counts in money, `covariate` the same
+    from as long a period before entering, `cross_sum` of their products; the third powers are for
+    the skewness that few rich customers give to a small arm. `sql/day_counts.sql` makes such rows.
     """
 
     day: date

@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -26,8 +27,6 @@ Floats = NDArray[np.float64]
 # Points of the integration, and where a bound of an all but empty spending is cut off.
 _POINTS = 192
 _FARTHEST = 10.0
-# The least relative growth of the variance that is told from none.
-_LEAST_GROWTH = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +69,7 @@ def find_bounds(
     """
     if len(shares) != len(variances):
         raise ValueError("each look has a share and a variance")
-    grows = all(a <= b for a, b in zip(shares, shares[1:], strict=False)) and all(
-        a < b for a, b in zip(variances, variances[1:], strict=False)
-    )
+    grows = all(a <= b for a, b in pairwise(shares)) and all(a < b for a, b in pairwise(variances))
     if not grows or (variances and variances[0] <= 0):
         raise ValueError("information must grow from look to look")
     return tuple(step.bounds for step in _walk(shares, variances, side_alpha, sides))
@@ -209,27 +206,20 @@ def adjust_stagewise(
     """The median-unbiased estimate and the interval of who stopped at the last of the looks.
 
     Stage-wise ordering (Tsiatis, Rosner and Mehta 1984): an earlier stop above counts for more
-    than a later one, at one look the greater z for more.
+    than a later one, an earlier stop below for less; at one look the greater z for more.
     """
     steps = _walk(shares, variances, side_alpha, sides)
     *earlier, last = steps
     z = effect / standard_error
     before = earlier[-1] if earlier else None
-    below = last.bounds.lower is not None and z <= last.bounds.lower
 
     def at_least(drift: float) -> float:
         """P(as good an outcome as seen, or better)."""
         total = 0.0
         former: _Step | None = None
         for step in earlier:
-            if below:
-                assert step.bounds.lower is not None
-                total += _short_of(former, step.variance, step.bounds.lower, drift)
-            else:
-                total += _beyond(former, step.variance, step.bounds.upper, drift)
+            total += _beyond(former, step.variance, step.bounds.upper, drift)
             former = step
-        if below:
-            return 1 - total - _short_of(before, last.variance, z, drift)
         return total + _beyond(before, last.variance, z, drift)
 
     scale = math.sqrt(last.variance) * standard_error  # from a drift to an effect
