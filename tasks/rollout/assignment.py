@@ -61,9 +61,14 @@ def assign(plan: Plan, customer_ids: Sequence[str]) -> Assignment:
 
 def assign_by(salt: str, stages: Sequence[float], customer_ids: Sequence[str]) -> Assignment:
     """As `assign`, by a salt and the stages' shares."""
+    return place(buckets_of(salt, customer_ids), buckets_of(salt + _CONTROL, customer_ids), stages)
+
+
+def place(
+    bucket: NDArray[np.int64], control: NDArray[np.int64], stages: Sequence[float]
+) -> Assignment:
+    """Arms and stages by the buckets of both hashes, where they are known already."""
     challengers, controls = stage_edges(stages)
-    bucket = buckets_of(salt, customer_ids)
-    control = buckets_of(salt + _CONTROL, customer_ids)
     is_challenger = bucket < challengers[-1]
     stage = np.where(
         is_challenger,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from tasks.rollout.plan import Arm
@@ -56,6 +59,35 @@ class GuardrailCounts:
     challenger_at_risk: int
     champion_events: int
     challenger_events: int
+
+
+_COLUMNS = tuple(field.name for field in fields(DayCounts))[2:]
+_read_columns = attrgetter(*_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class DayTable:
+    """Day counts as arrays: `values` is (columns, days, arms), champion first, days in order."""
+
+    days: tuple[date, ...]
+    values: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, counts: Sequence[DayCounts]) -> DayTable:
+        """Rows of the same day and arm are added up; an arm without a row has zeros."""
+        days = sorted({row.day for row in counts})
+        place = {day: number for number, day in enumerate(days)}
+        values = np.zeros((len(days), 2, len(_COLUMNS)))
+        if counts:
+            rows = np.array([_read_columns(row) for row in counts], dtype=np.float64)
+            at = [place[row.day] for row in counts]
+            np.add.at(values, (at, [int(row.arm == "challenger") for row in counts]), rows)
+        return cls(days=tuple(days), values=np.moveaxis(values, 2, 0))
+
+    def __getitem__(self, column: str) -> NDArray[np.float64]:
+        """(days, arms) of a field of `DayCounts`."""
+        values: NDArray[np.float64] = self.values[_COLUMNS.index(column)]
+        return values
 
 
 @dataclass(frozen=True, slots=True)

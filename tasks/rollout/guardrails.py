@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasks.rollout.evidence import DayCounts, GuardrailCounts
+from tasks.rollout.evidence import DayTable, GuardrailCounts
 from tasks.rollout.harm import HarmEvidence, weigh_harm, weigh_lapses
 from tasks.rollout.plan import Plan
 from tasks.rollout.verdict import HarmFinding
@@ -16,7 +16,7 @@ LAPSES = "lapses"
 
 
 def check_guardrails(
-    plan: Plan, days: Sequence[DayCounts], counts: Sequence[GuardrailCounts]
+    plan: Plan, table: DayTable, counts: Sequence[GuardrailCounts]
 ) -> tuple[HarmFinding, ...]:
     """One finding a guardrail of the plan, and one of the lapses, in the plan's order.
 
@@ -30,7 +30,7 @@ def check_guardrails(
         _finding(rail.name, weigh_harm(by_name.get(rail.name, ()), rail.tolerance_ratio))
         for rail in plan.guardrails
     ]
-    findings.append(_finding(LAPSES, weigh_lapses(days)))
+    findings.append(_finding(LAPSES, weigh_lapses(table)))
     return tuple(holm(findings, plan.harm_alpha))
 
 

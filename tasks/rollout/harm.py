@@ -14,14 +14,14 @@ binomial here, and a likelihood ratio is convex (Hoeffding 1963).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.rollout.evidence import DayCounts, GuardrailCounts
+from tasks.rollout.evidence import DayTable, GuardrailCounts
 
 Floats = NDArray[np.float64]
 
@@ -67,20 +67,13 @@ def weigh_harm(counts: Iterable[GuardrailCounts], tolerance_ratio: float) -> Har
     return _weigh(table, [row.day for row in ordered], tolerance_ratio)
 
 
-def weigh_lapses(days: Iterable[DayCounts], tolerance_ratio: float = 1.0) -> HarmEvidence:
+def weigh_lapses(table: DayTable, tolerance_ratio: float = 1.0) -> HarmEvidence:
     """As `weigh_harm`, of the matured outcomes: at risk is who entered on a day."""
-    table: dict[date, list[float]] = {}
-    for counts in days:
-        row = table.setdefault(counts.day, [0.0] * 4)
-        place = int(counts.arm == "challenger")
-        row[place] += counts.matured
-        row[2 + place] += counts.events
-    ordered = sorted(day for day, row in table.items() if row[0] > 0 and row[1] > 0)
-    values = np.array([table[day] for day in ordered], dtype=np.float64).reshape(-1, 4)
-    return _weigh(values, ordered, tolerance_ratio)
+    values = np.concatenate([table["matured"], table["events"]], axis=1)
+    return _weigh(values, table.days, tolerance_ratio)
 
 
-def _weigh(table: Floats, days: list[date], tolerance_ratio: float) -> HarmEvidence:
+def _weigh(table: Floats, days: Sequence[date], tolerance_ratio: float) -> HarmEvidence:
     """`table` is (days, 4): at risk by arm, events by arm; champion first."""
     champion, challenger, left, gone = table.T
     at_risk = champion + tolerance_ratio * challenger

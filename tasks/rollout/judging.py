@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasks.rollout.evidence import Evidence
+from tasks.rollout.evidence import DayTable, Evidence
 from tasks.rollout.guardrails import check_guardrails
 from tasks.rollout.plan import Plan
 from tasks.rollout.ratio import check_completeness, check_ratios
@@ -41,10 +41,11 @@ def judge(plan: Plan, evidence: Evidence, looks: Sequence[Look]) -> Verdict:
     the verdict is then `hold`.
     """
     wording = Wording(plan)
-    harms = check_guardrails(plan, evidence.days, evidence.guardrails)
-    ratios = check_ratios(evidence.days, _split(plan), plan.sample_ratio_alpha)
-    completeness = check_completeness(evidence.days, plan.minimum_complete_share)
-    difference = compare(evidence.days, plan.metric)
+    table = DayTable.of(evidence.days)
+    harms = check_guardrails(plan, table, evidence.guardrails)
+    ratios = check_ratios(table, _split(plan), plan.sample_ratio_alpha)
+    completeness = check_completeness(table, plan.minimum_complete_share)
+    difference = compare(table, plan.metric)
     verdict = Verdict(
         outcome="continue", reasons=(), harms=harms, ratios=ratios, completeness=completeness
     )

@@ -9,14 +9,12 @@ probability alpha at most if the split is as planned.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.rollout.evidence import DayCounts
+from tasks.rollout.evidence import DayTable
 from tasks.rollout.plan import Arm
 from tasks.rollout.verdict import CompletenessFinding, RatioFinding
 
@@ -25,47 +23,44 @@ CONCENTRATIONS = (100.0, 1_000.0, 10_000.0)
 # So few may be missing whatever their share: the first nights have ten customers.
 ALWAYS_ALLOWED = 2
 
-_STEPS: dict[Literal["assigned", "exposed", "matured"], Callable[[DayCounts], int]] = {
-    "assigned": lambda counts: counts.assigned,
-    "exposed": lambda counts: counts.exposed,
-    "matured": lambda counts: counts.matured,
-}
+_OF: tuple[Literal["assigned", "exposed", "matured"], ...] = ("assigned", "exposed", "matured")
+_PARTS: tuple[tuple[Literal["exposures", "logs", "outcomes"], str, str], ...] = (
+    ("exposures", "assigned", "exposed"),
+    ("logs", "exposed", "logged"),
+    ("outcomes", "due", "matured"),
+)
 
 
-def ratio_evidence(
-    champion: NDArray[np.int64], challenger: NDArray[np.int64], challenger_share: float
-) -> float:
-    """The greatest evidence of any day against the planned split; arguments are counts by day."""
+def ratio_evidence(counts: NDArray[np.float64], challenger_share: float) -> NDArray[np.float64]:
+    """The greatest evidence of any day against the planned split.
+
+    `counts` is (..., days, arms), champion first; the result has the axes before them.
+    """
     from scipy.special import betaln
 
-    first, second = np.cumsum(challenger), np.cumsum(champion)
-    if not len(first):
-        return 1.0
+    summed = np.cumsum(counts, axis=-2)
+    second, first = summed[..., 0, None], summed[..., 1, None]
+    a = np.array(CONCENTRATIONS) * challenger_share
+    b = np.array(CONCENTRATIONS) - a
     planned = first * math.log(challenger_share) + second * math.log1p(-challenger_share)
-    paths = []
-    for concentration in CONCENTRATIONS:
-        a, b = concentration * challenger_share, concentration * (1 - challenger_share)
-        paths.append(betaln(a + first, b + second) - betaln(a, b) - planned)
-    stacked = np.stack(paths)
-    highest = stacked.max(axis=0)
-    evidence = highest + np.log(np.exp(stacked - highest).mean(axis=0))
-    return math.exp(min(max(float(evidence.max()), 0.0), 700.0))
+    paths = betaln(a + first, b + second) - betaln(a, b) - planned
+    highest = paths.max(axis=-1, keepdims=True)
+    evidence = highest[..., 0] + np.log(np.exp(paths - highest).mean(axis=-1))
+    greatest: NDArray[np.float64] = np.exp(np.clip(evidence.max(axis=-1, initial=0.0), 0, 700))
+    return greatest
 
 
 def check_ratios(
-    days: Sequence[DayCounts], challenger_share: float, alpha: float
+    table: DayTable, challenger_share: float, alpha: float
 ) -> tuple[RatioFinding, ...]:
     """The split of the assigned, of the exposed and of the matured, Bonferroni over the three."""
+    counts = np.stack([table[of] for of in _OF])
+    greatest = ratio_evidence(counts, challenger_share)
     found = []
-    for of, count in _STEPS.items():
-        table: dict[date, list[int]] = {}
-        for counts in days:
-            table.setdefault(counts.day, [0, 0])[counts.arm == "challenger"] += count(counts)
-        values = np.array([table[day] for day in sorted(table)], dtype=np.int64).reshape(-1, 2)
-        p_value = min(
-            1.0, len(_STEPS) / ratio_evidence(values[:, 0], values[:, 1], challenger_share)
-        )
-        champion, challenger = (int(n) for n in values.sum(axis=0))
+    for of, evidence, (champion, challenger) in zip(
+        _OF, greatest.tolist(), counts.sum(axis=1).astype(int).tolist(), strict=True
+    ):
+        p_value = min(1.0, len(_OF) / evidence)
         total = champion + challenger
         found.append(
             RatioFinding(
@@ -81,33 +76,22 @@ def check_ratios(
     return tuple(found)
 
 
-def check_completeness(
-    days: Iterable[DayCounts], minimum_share: float
-) -> tuple[CompletenessFinding, ...]:
+def check_completeness(table: DayTable, minimum_share: float) -> tuple[CompletenessFinding, ...]:
     """By arm: of the assigned who is exposed, of those who is logged, of the due who matured."""
-    totals: dict[Arm, list[int]] = {"champion": [0] * 5, "challenger": [0] * 5}
-    for counts in days:
-        total = totals[counts.arm]
-        for place, number in enumerate(
-            (counts.assigned, counts.exposed, counts.logged, counts.due, counts.matured)
-        ):
-            total[place] += number
+    arms: tuple[Arm, Arm] = ("champion", "challenger")
     found = []
-    for arm, (assigned, exposed, logged, due, matured) in totals.items():
-        pairs: list[tuple[Literal["exposures", "logs", "outcomes"], int, int]] = [
-            ("exposures", assigned, exposed),
-            ("logs", exposed, logged),
-            ("outcomes", due, matured),
-        ]
-        for of, expected, there in pairs:
+    for place, arm in enumerate(arms):
+        for of, whole, part in _PARTS:
+            expected = int(table[whole][:, place].sum())
+            there = int(table[part][:, place].sum())
+            allowed = max((1 - minimum_share) * expected, ALWAYS_ALLOWED)
             found.append(
                 CompletenessFinding(
                     of=of,
                     arm=arm,
                     expected=expected,
                     found=there,
-                    is_enough=expected - there
-                    <= max((1 - minimum_share) * expected, ALWAYS_ALLOWED),
+                    is_enough=expected - there <= allowed,
                 )
             )
     return tuple(found)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 # Points of the integration, and where a bound of an all but empty spending is cut off.
-_POINTS = 192
+_POINTS = 128
 _FARTHEST = 10.0
 
 

@@ -14,32 +14,16 @@ both for few large days and for many sparse ones. Above 0 the challenger is bett
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.rollout.evidence import DayCounts
+from tasks.rollout.evidence import DayTable
 from tasks.rollout.plan import Metric
 
 Floats = NDArray[np.float64]
-
-_COLUMNS = (
-    "matured",
-    "events",
-    "amount_sum",
-    "amount_square_sum",
-    "covariate_sum",
-    "covariate_square_sum",
-    "cross_sum",
-    "amount_cube_sum",
-    "covariate_cube_sum",
-    "amount_square_covariate_sum",
-    "amount_covariate_square_sum",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,51 +48,24 @@ class Difference:
     least_expected: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Arms:
-    """By day and arm (champion, challenger), shape (days, 2)."""
-
-    count: Floats
-    events: Floats
-    total: Floats
-    square: Floats
-    covariate: Floats
-    covariate_square: Floats
-    cross: Floats
-    cube: Floats
-    covariate_cube: Floats
-    square_covariate: Floats
-    covariate_square_cross: Floats
-
-
-def compare(days: Iterable[DayCounts], metric: Metric) -> Difference | None:
+def compare(table: DayTable, metric: Metric) -> Difference | None:
     """The stratified comparison; None while no day has matured customers of both arms.
 
     Days on which one arm has nobody say nothing of a difference and are left out.
     """
-    arms = _tabulate(days)
-    if arms is None:
+    both = np.all(table["matured"] > 0, axis=1)
+    if not np.any(both):
         return None
-    return _compare_shares(arms) if metric == "lapse_share" else _compare_amounts(arms)
+    days = DayTable(
+        days=tuple(day for day, is_there in zip(table.days, list(both), strict=True) if is_there),
+        values=table.values[:, both],
+    )
+    return _compare_shares(days) if metric == "lapse_share" else _compare_amounts(days)
 
 
-def _tabulate(days: Iterable[DayCounts]) -> _Arms | None:
-    table: dict[date, list[list[float]]] = {}
-    for counts in days:
-        cell = table.setdefault(counts.day, [[0.0] * len(_COLUMNS), [0.0] * len(_COLUMNS)])
-        row = cell[counts.arm == "challenger"]
-        for place, column in enumerate(_COLUMNS):
-            row[place] += getattr(counts, column)
-    both = [cell for cell in table.values() if cell[0][0] > 0 and cell[1][0] > 0]
-    if not both:
-        return None
-    cube = np.array(both, dtype=np.float64)
-    return _Arms(*(cube[:, :, place] for place in range(len(_COLUMNS))))
-
-
-def _compare_shares(arms: _Arms) -> Difference | None:
-    champion, challenger = arms.count[:, 0], arms.count[:, 1]
-    left, gone = arms.events[:, 0], arms.events[:, 1]
+def _compare_shares(table: DayTable) -> Difference | None:
+    champion, challenger = table["matured"].T
+    left, gone = table["events"].T
     size = champion + challenger
     events = left + gone
     weight = champion * challenger / size
@@ -129,7 +86,7 @@ def _compare_shares(arms: _Arms) -> Difference | None:
     standard_error = _sato_error(champion, challenger, left, gone, size, weight, -effect)
     least = float(np.minimum(champion, challenger) @ (np.minimum(events, size - events) / size))
     return _finish(
-        arms, score, variance, -float(third.sum()), total, effect, standard_error, 0.0, least
+        table, score, variance, -float(third.sum()), total, effect, standard_error, 0.0, least
     )
 
 
@@ -153,18 +110,22 @@ def _sato_error(
     return math.sqrt(max(float(squared), 0.0))
 
 
-def _compare_amounts(arms: _Arms) -> Difference | None:
-    theta = _slope(arms)
-    count = arms.count
-    total = arms.total - theta * arms.covariate
-    square = arms.square - 2 * theta * arms.cross + theta**2 * arms.covariate_square
+def _compare_amounts(table: DayTable) -> Difference | None:
+    theta = _slope(table)
+    count = table["matured"]
+    total = table["amount_sum"] - theta * table["covariate_sum"]
+    square = (
+        table["amount_square_sum"]
+        - 2 * theta * table["cross_sum"]
+        + theta**2 * table["covariate_square_sum"]
+    )
     size = count.sum(axis=1)
     weight = count[:, 0] * count[:, 1] / size
     spread = square.sum(axis=1) - total.sum(axis=1) ** 2 / size
     variance = float((weight * np.maximum(spread, 0) / np.maximum(size - 1, 1)).sum())
     if variance <= 0:
         return None
-    third = _third_moment(arms, theta, total.sum(axis=1), square.sum(axis=1))
+    third = _third_moment(table, theta, total.sum(axis=1), square.sum(axis=1))
     score = float((total[:, 1] - count[:, 1] * total.sum(axis=1) / size).sum())
     summed = float(weight.sum())
     within = np.maximum(square - total**2 / count, 0).sum(axis=0)
@@ -172,38 +133,44 @@ def _compare_amounts(arms: _Arms) -> Difference | None:
     of_arm = within / freedom
     squared = float((weight**2 @ (of_arm / count)).sum()) / summed**2
     return _finish(
-        arms, score, variance, third, summed, score / summed, math.sqrt(squared), theta,
+        table, score, variance, third, summed, score / summed, math.sqrt(squared), theta,
         float(count.sum(axis=0).min()),
     )  # fmt: skip
 
 
-def _third_moment(arms: _Arms, theta: float, total: Floats, square: Floats) -> float:
+def _third_moment(table: DayTable, theta: float, total: Floats, square: Floats) -> float:
     """The third central moment of a sum drawn without replacement, over all days."""
-    size = arms.count.sum(axis=1)
+    size = table["matured"].sum(axis=1)
     cube = (
-        arms.cube
-        - 3 * theta * arms.square_covariate
-        + 3 * theta**2 * arms.covariate_square_cross
-        - theta**3 * arms.covariate_cube
+        table["amount_cube_sum"]
+        - 3 * theta * table["amount_square_covariate_sum"]
+        + 3 * theta**2 * table["amount_covariate_square_sum"]
+        - theta**3 * table["covariate_cube_sum"]
     ).sum(axis=1)
     mean = total / size
     central = cube - 3 * mean * square + 3 * mean**2 * total - size * mean**3
-    drawn = arms.count[:, 1] * arms.count[:, 0] * (arms.count[:, 0] - arms.count[:, 1])
+    drawn = (
+        table["matured"][:, 1]
+        * table["matured"][:, 0]
+        * (table["matured"][:, 0] - table["matured"][:, 1])
+    )
     ways = size * np.maximum(size - 1, 1) * np.maximum(size - 2, 1)
     return float((drawn * central / ways).sum())
 
 
-def _slope(arms: _Arms) -> float:
+def _slope(table: DayTable) -> float:
     """CUPED's: within days, over both arms together."""
-    size = arms.count.sum(axis=1)
-    covariate = arms.covariate.sum(axis=1)
-    spread = (arms.covariate_square.sum(axis=1) - covariate**2 / size).sum()
-    common = (arms.cross.sum(axis=1) - covariate * arms.total.sum(axis=1) / size).sum()
+    size = table["matured"].sum(axis=1)
+    covariate = table["covariate_sum"].sum(axis=1)
+    spread = (table["covariate_square_sum"].sum(axis=1) - covariate**2 / size).sum()
+    common = (
+        table["cross_sum"].sum(axis=1) - covariate * table["amount_sum"].sum(axis=1) / size
+    ).sum()
     return float(common / spread) if spread > 0 else 0.0
 
 
 def _finish(
-    arms: _Arms,
+    table: DayTable,
     score: float,
     variance: float,
     third: float,
@@ -214,8 +181,8 @@ def _finish(
     least: float,
 ) -> Difference:
     skewness = third / variance**1.5
-    customers = arms.count.sum(axis=0)
-    events = arms.events.sum(axis=0)
+    customers = table["matured"].sum(axis=0)
+    events = table["events"].sum(axis=0)
     return Difference(
         z=_unskew(score / math.sqrt(variance), skewness),
         variance=variance,
