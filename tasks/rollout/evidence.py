@@ -80,8 +80,12 @@ class DayTable:
         values = np.zeros((len(days), 2, len(_COLUMNS)))
         if counts:
             rows = np.array([_read_columns(row) for row in counts], dtype=np.float64)
-            at = [place[row.day] for row in counts]
-            np.add.at(values, (at, [int(row.arm == "challenger") for row in counts]), rows)
+            at = np.array([2 * place[row.day] + (row.arm == "challenger") for row in counts])
+            cells = values.reshape(2 * len(days), len(_COLUMNS))
+            if len(np.unique(at)) == len(at):
+                cells[at] = rows
+            else:
+                np.add.at(cells, at, rows)
         return cls(days=tuple(days), values=np.moveaxis(values, 2, 0))
 
     def __getitem__(self, column: str) -> NDArray[np.float64]:

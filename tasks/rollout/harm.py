@@ -27,6 +27,9 @@ Floats = NDArray[np.float64]
 
 # So many times what is tolerated: from what is barely seen in a year to what a night shows.
 HARM_RATIOS = (1.15, 1.3, 1.6, 2.0, 3.0, 5.0, 10.0)
+_LOG_RATIOS = np.log(np.array(HARM_RATIOS))[:, None]
+_ADDED = np.array(HARM_RATIOS)[:, None] - 1
+_LOG_COUNT = math.log(len(HARM_RATIOS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +79,16 @@ def weigh_lapses(table: DayTable, tolerance_ratio: float = 1.0) -> HarmEvidence:
 def _weigh(table: Floats, days: Sequence[date], tolerance_ratio: float) -> HarmEvidence:
     """`table` is (days, 4): at risk by arm, events by arm; champion first."""
     champion, challenger, left, gone = table.T
-    at_risk = champion + tolerance_ratio * challenger
-    if not len(days) or not np.any(at_risk > 0):
+    if not len(days):
         return HarmEvidence(1.0, 1.0, None, 0, 0, 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(at_risk > 0, tolerance_ratio * challenger / at_risk, 0.0)
-    ratios = np.array(HARM_RATIOS)[:, None]
+    weighted = tolerance_ratio * challenger
+    share = weighted / np.maximum(champion + weighted, 1)  # without customers there are no events
     # Under harm r times the tolerated, the challenger's share of the events is
     # r s / (1 - s + r s): the likelihood ratio of x of m events is r^x / (1 - s + r s)^m.
-    steps = gone * np.log(ratios) - (left + gone) * np.log1p((ratios - 1) * share)
-    paths = np.cumsum(steps, axis=1)
-    highest = paths.max(axis=0)
-    evidence = highest + np.log(np.exp(paths - highest).mean(axis=0))
-    peak = int(np.argmax(evidence))
+    steps = gone * _LOG_RATIOS - (left + gone) * np.log1p(_ADDED * share)
+    paths = steps.cumsum(axis=1)
+    evidence = np.logaddexp.reduce(paths, axis=0) - _LOG_COUNT
+    peak = int(evidence.argmax())
     return HarmEvidence(
         greatest=_exp(max(float(evidence[peak]), 0.0)),
         now=_exp(float(evidence[-1])),

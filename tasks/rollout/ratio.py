@@ -29,6 +29,7 @@ _PARTS: tuple[tuple[Literal["exposures", "logs", "outcomes"], str, str], ...] = 
     ("logs", "exposed", "logged"),
     ("outcomes", "due", "matured"),
 )
+_COUNTED = ("assigned", "exposed", "logged", "due", "matured")
 
 
 def ratio_evidence(counts: NDArray[np.float64], challenger_share: float) -> NDArray[np.float64]:
@@ -44,8 +45,7 @@ def ratio_evidence(counts: NDArray[np.float64], challenger_share: float) -> NDAr
     b = np.array(CONCENTRATIONS) - a
     planned = first * math.log(challenger_share) + second * math.log1p(-challenger_share)
     paths = betaln(a + first, b + second) - betaln(a, b) - planned
-    highest = paths.max(axis=-1, keepdims=True)
-    evidence = highest[..., 0] + np.log(np.exp(paths - highest).mean(axis=-1))
+    evidence = np.logaddexp.reduce(paths, axis=-1) - math.log(len(CONCENTRATIONS))
     greatest: NDArray[np.float64] = np.exp(np.clip(evidence.max(axis=-1, initial=0.0), 0, 700))
     return greatest
 
@@ -79,11 +79,11 @@ def check_ratios(
 def check_completeness(table: DayTable, minimum_share: float) -> tuple[CompletenessFinding, ...]:
     """By arm: of the assigned who is exposed, of those who is logged, of the due who matured."""
     arms: tuple[Arm, Arm] = ("champion", "challenger")
+    totals = {name: table[name].sum(axis=0).tolist() for name in _COUNTED}
     found = []
     for place, arm in enumerate(arms):
         for of, whole, part in _PARTS:
-            expected = int(table[whole][:, place].sum())
-            there = int(table[part][:, place].sum())
+            expected, there = int(totals[whole][place]), int(totals[part][place])
             allowed = max((1 - minimum_share) * expected, ALWAYS_ALLOWED)
             found.append(
                 CompletenessFinding(

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 # Points of the integration, and where a bound of an all but empty spending is cut off.
-_POINTS = 128
+_POINTS = 96
 _FARTHEST = 10.0
+_ROOT_2PI = math.sqrt(2 * math.pi)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,49 +118,47 @@ def _nodes() -> tuple[Floats, Floats]:
 
 
 def _find_upper(before: _Step | None, variance: float, alpha: float) -> float:
-    """The bound that is crossed for the first time with the given probability at drift 0."""
-    from scipy.optimize import brentq
-    from scipy.special import ndtri
+    """The bound that is crossed for the first time with the given probability at drift 0.
 
-    if before is None:
-        return min(float(-ndtri(alpha)), _FARTHEST) if alpha > 0 else _FARTHEST
-    if alpha <= _beyond(before, variance, _FARTHEST, 0.0):
+    Newton's method on the logarithm, which is concave: from the second step on it comes from above.
+    """
+    from scipy.special import ndtr, ndtri
+
+    if alpha <= 0:
         return _FARTHEST
-    root: float = brentq(
-        lambda z: _beyond(before, variance, z, 0.0) - alpha, -1.0, _FARTHEST, xtol=1e-9
-    )
-    return root
+    bound = -float(ndtri(alpha))
+    if before is None:
+        return min(bound, _FARTHEST)
+    step = math.sqrt(variance - before.variance)
+    root = math.sqrt(variance)
+    for _ in range(100):
+        bound = min(bound, _FARTHEST)
+        gaps = (before.nodes - bound * root) / step
+        beyond = float(before.mass @ ndtr(gaps))
+        falling = float(before.mass @ np.exp(-gaps * gaps / 2)) * root / (step * _ROOT_2PI)
+        if beyond <= 0 or falling <= 0:
+            return _FARTHEST
+        change = beyond * math.log(beyond / alpha) / falling
+        bound += change
+        if abs(change) < 1e-10 or bound > _FARTHEST + 1:
+            break
+    return min(bound, _FARTHEST)
 
 
-def _beyond(before: _Step | None, variance: float, z: float, drift: float) -> float:
-    """The probability of coming so far without a stop, and then beyond z, at a drift."""
+def _beyond(before: _Step | None, variance: float, z: float, drift: Floats) -> Floats:
+    """The probability of coming so far without a stop, and then beyond z; one for each drift."""
     from scipy.special import ndtr
 
     edge = z * math.sqrt(variance)
     if before is None:
-        return float(ndtr((drift * variance - edge) / math.sqrt(variance)))
+        first: Floats = ndtr((drift * variance - edge) / math.sqrt(variance))
+        return first
     step = variance - before.variance
-    passed = ndtr((before.nodes + drift * step - edge) / math.sqrt(step))
-    return float(_tilted(before, drift) @ passed)
-
-
-def _short_of(before: _Step | None, variance: float, z: float, drift: float) -> float:
-    """As `_beyond`, on the other side of z."""
-    from scipy.special import ndtr
-
-    edge = z * math.sqrt(variance)
-    if before is None:
-        return float(ndtr((edge - drift * variance) / math.sqrt(variance)))
-    step = variance - before.variance
-    passed = ndtr((edge - before.nodes - drift * step) / math.sqrt(step))
-    return float(_tilted(before, drift) @ passed)
-
-
-def _tilted(step: _Step, drift: float) -> Floats:
-    if drift == 0:
-        return step.mass
-    tilted: Floats = step.mass * np.exp(drift * step.nodes - drift * drift * step.variance / 2)
-    return tilted
+    drifts = drift[:, None]
+    passed = ndtr((before.nodes + drifts * step - edge) / math.sqrt(step))
+    tilt = np.exp(drifts * before.nodes - drifts * drifts * before.variance / 2)
+    found: Floats = (tilt * passed) @ before.mass
+    return found
 
 
 def crossing_probabilities(
@@ -173,13 +172,10 @@ def crossing_probabilities(
     found: list[tuple[float, float]] = []
     before: _Step | None = None
     for step in _walk(shares, variances, side_alpha, sides):
-        lower = step.bounds.lower
-        found.append(
-            (
-                _beyond(before, step.variance, step.bounds.upper, drift),
-                0.0 if lower is None else _short_of(before, step.variance, lower, drift),
-            )
-        )
+        # Below at a drift is above at the opposite one: the bounds are symmetric where both are.
+        drifts = np.array([drift, -drift])
+        above, below = _beyond(before, step.variance, step.bounds.upper, drifts).tolist()
+        found.append((above, 0.0 if step.bounds.lower is None else below))
         before = step
     return found
 
@@ -213,9 +209,9 @@ def adjust_stagewise(
     z = effect / standard_error
     before = earlier[-1] if earlier else None
 
-    def at_least(drift: float) -> float:
-        """P(as good an outcome as seen, or better)."""
-        total = 0.0
+    def at_least(drift: Floats) -> Floats:
+        """P(as good an outcome as seen, or better), of each drift."""
+        total = np.zeros_like(drift)
         former: _Step | None = None
         for step in earlier:
             total += _beyond(former, step.variance, step.bounds.upper, drift)
@@ -226,23 +222,36 @@ def adjust_stagewise(
     tail = (1 - confidence) / 2
     start = z / math.sqrt(last.variance)
     width = 1 / math.sqrt(last.variance)
-    low, middle, high = (
-        _solve(at_least, share, start, width) * scale for share in (tail, 0.5, 1 - tail)
-    )
-    return Adjusted(effect=middle, low=low, high=high)
+    low, middle, high = _solve(at_least, np.array([tail, 0.5, 1 - tail]), start, width) * scale
+    return Adjusted(effect=float(middle), low=float(low), high=float(high))
 
 
-def _solve(rising: Callable[[float], float], value: float, start: float, width: float) -> float:
-    """Where a rising function takes a value, looked for around `start`."""
-    from scipy.optimize import brentq
+def _solve(
+    rising: Callable[[Floats], Floats], shares: Floats, start: float, width: float
+) -> Floats:
+    """Where a rising function takes each of the shares: secants in normal quantiles, all at once.
 
-    low, high = start - 3 * width, start + 3 * width
+    In quantiles the function is all but a straight line of slope 1 / width. Raises ValueError if
+    nothing is found.
+    """
+    from scipy.special import ndtri
+
+    wanted = ndtri(shares)
+
+    def miss(drift: Floats) -> Floats:
+        quantiles: Floats = ndtri(np.clip(rising(drift), 1e-300, 1 - 1e-16)) - wanted
+        return quantiles
+
+    former = start + wanted * width
+    former_miss = miss(former)
+    drift = former - former_miss * width
     for _ in range(60):
-        if rising(low) > value:
-            low -= 2 * width
-        elif rising(high) < value:
-            high += 2 * width
-        else:
-            root: float = brentq(lambda drift: rising(drift) - value, low, high, xtol=1e-6 * width)
-            return root
+        now = miss(drift)
+        if np.max(np.abs(now)) < 1e-7:
+            return drift
+        gap = now - former_miss
+        slope = np.where(np.abs(gap) > 1e-12, (drift - former) / np.where(gap == 0, 1, gap), width)
+        # A secant that is far from the line's slope is not trusted.
+        slope = np.clip(slope, width / 4, width * 4)
+        former, former_miss, drift = drift, now, drift - now * slope
     raise ValueError("no drift fits what was seen")

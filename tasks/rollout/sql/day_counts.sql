@@ -1,5 +1,5 @@
 -- Grain: one row a rollout, a day of entry and an arm; `evidence.DayCounts` in SQL.
--- `{enrolled}` has one row a customer of a rollout: rollout_id, arm, day, exposed, logged, due,
+-- The relation enrolled has one row a customer of a rollout: rollout_id, arm, day, exposed, logged, due,
 -- matured (booleans), lapsed (null unless matured), amount, covariate (both null for lapse shares).
 select
     rollout_id,

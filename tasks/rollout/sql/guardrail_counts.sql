@@ -1,6 +1,6 @@
 -- Grain: one row a rollout, a guardrail and a day with a first event; `evidence.GuardrailCounts`.
--- `{entered}` has one row an exposed customer of a rollout: rollout_id, customer_id, arm, day.
--- `{happened}` has one row an event or more: rollout_id, customer_id, guardrail, day; events of a
+-- The relation entered has one row an exposed customer of a rollout: rollout_id, customer_id, arm, day.
+-- The relation happened has one row an event or more: rollout_id, customer_id, guardrail, day; events of a
 -- customer before their entry, after `$as_of`, or after their first one do not count.
 with first_event as (
     select
