@@ -31,8 +31,11 @@ def main() -> None:
     # One thread a process: the matrices are small and there are as many processes as cores.
     os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
     studies = [study for study in list_studies() if arguments.only in study.world.name]
-    chunks = list(cut(studies, arguments.rollouts, arguments.keep))
+    chunks = cut(studies, arguments.rollouts, arguments.keep)
     open_ones = [chunk for chunk in chunks if chunk.file is None or not chunk.file.exists()]
+    if arguments.print_kept:
+        chunks = [chunk for chunk in chunks if chunk not in open_ones]
+        open_ones = []
     found: dict[Chunk, list[Summary]] = {}
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
         done = pool.map(run_chunk, open_ones)
@@ -47,7 +50,7 @@ def main() -> None:
         by_study[chunk.study.world.name] += kept
     if not arguments.only:
         print_hashing()
-    print_table([(study.world, by_study[study.world.name]) for study in studies])
+    print_table([(s.world, by_study[s.world.name]) for s in studies if by_study[s.world.name]])
 
 
 def _read_arguments() -> argparse.Namespace:
@@ -55,6 +58,9 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--rollouts", type=int, default=20_000, help="of each world without effect")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="a folder for what is done, to go on later")
+    parser.add_argument(
+        "--print-kept", action="store_true", help="run nothing, print what the folder has"
+    )
     parser.add_argument("--only", default="", help="worlds whose name holds this text")
     return parser.parse_args()
 

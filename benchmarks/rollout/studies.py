@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,20 +68,22 @@ class Chunk:
     file: Path | None
 
 
-def cut(studies: list[Study], rollouts: int, keep: Path | None) -> Iterator[Chunk]:
-    """A study's seeds are its own: they do not hang on which others are run."""
+def cut(studies: list[Study], rollouts: int, keep: Path | None) -> list[Chunk]:
+    """The parts of all studies, so that all go on alike whenever one stops.
+
+    A study's seeds are its own: they do not hang on which others are run.
+    """
     names = [study.world.name for study in list_studies()]
+    parts: list[tuple[float, Chunk]] = []
     for study in studies:
-        left = max(round(rollouts * study.part), 20)
+        wanted = max(round(rollouts * study.part), 20)
         size = max(_CHUNK_CUSTOMERS // study.world.customers, 10)
-        number = 0
-        while left > 0:
-            count = min(size, left)
+        for number, start in enumerate(range(0, wanted, size)):
+            count = min(size, wanted - start)
             seed = 1_000_000 * (names.index(study.world.name) + 1) + number
             file = keep / f"{seed}-{count}.json" if keep else None
-            yield Chunk(study, number, count, seed, file)
-            left -= count
-            number += 1
+            parts.append((start / wanted, Chunk(study, number, count, seed, file)))
+    return [chunk for _, chunk in sorted(parts, key=lambda part: part[0])]
 
 
 def run_chunk(chunk: Chunk) -> list[Summary]:
