@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from tasks.rollout.evidence import DayTable, Evidence
 from tasks.rollout.guardrails import check_guardrails
 from tasks.rollout.plan import Plan
@@ -27,6 +29,11 @@ from tasks.rollout.wording import Wording
 
 # A look adds so much of the planned information, unless it is the last one.
 LEAST_NEW_SHARE = 0.05
+# Where an effect is large the outcomes vary less than was planned, and the planned information is
+# there before the planned customers are. They are worth waiting for: what is left of alpha is kept
+# for the last day, or for so many times the planned information.
+ENOUGH_SHARE = 1.3
+_LAST_BUT_ONE = 0.95
 # A look whose variance is within so much of the next one's is taken as one with it.
 _SAME_VARIANCE = 1.01
 # Outcomes expected in the smaller arm, fewer of which no normal distribution describes.
@@ -93,14 +100,13 @@ def _decide(
             estimate=_repeated(plan, looks, difference),
             may_widen=_may_widen(plan, evidence),
         )
-    shares, variances = _history(looks, look.information_share, look.variance)
+    former = _former(looks, look.variance)
     adjusted = adjust_stagewise(
-        shares,
-        variances,
-        plan.side_alpha,
-        plan.sides,
+        [*(one.variance for one in former), look.variance],
+        [(one.upper_effect, one.lower_effect) for one in former],
+        difference.pivot,
         effect=look.effect,
-        standard_error=look.standard_error,
+        standard_error=float(difference.pivot.error(np.array([look.effect]))[0]),
         confidence=_confidence(plan),
     )
     estimate = Estimate(
@@ -142,15 +148,16 @@ def _look(
         return None
     former = looks[-1] if looks else None
     reached = former.information_share if former else 0.0
-    share = max(reached, min(1.0, difference.information / plan.information))
-    is_last = is_last or share >= 1
+    there = difference.information / plan.information
+    is_last = is_last or there >= ENOUGH_SHARE
+    share = max(reached, min(_LAST_BUT_ONE, there))
     if not is_last:
         if former and (evidence.as_of - former.on).days < plan.look_every_days:
             return None
         if share < reached + LEAST_NEW_SHARE:
             return None
-    # The last look spends what is left, however much information there is: that it is the last was
-    # planned by the calendar, not by what was seen.
+    # The last look spends what is left. That it is the last was planned, by the calendar or by the
+    # information, not by what was seen.
     spending = 1.0 if is_last else share
     shares, variances = _history(looks, spending, difference.variance)
     bounds = find_bounds(shares, variances, plan.side_alpha, plan.sides)[-1]
@@ -165,6 +172,8 @@ def _look(
         alpha_spent=bounds.alpha_spent * plan.sides,
         effect=difference.effect,
         standard_error=difference.standard_error,
+        upper_effect=difference.effect_at(bounds.upper),
+        lower_effect=None if bounds.lower is None else difference.effect_at(bounds.lower),
         is_last=is_last,
     )
 
@@ -178,17 +187,20 @@ def _history(
     this one too, whose bound is lower. So is one of more customers than there are now, which
     happens where customers were erased.
     """
-    kept = [look for look in looks if variance >= look.variance * _SAME_VARIANCE]
-    return [look.information_share for look in kept] + [share], [look.variance for look in kept] + [
-        variance
-    ]
+    former = _former(looks, variance)
+    shares = [*(look.information_share for look in former), share]
+    return shares, [*(look.variance for look in former), variance]
+
+
+def _former(looks: Sequence[Look], variance: float) -> list[Look]:
+    return [look for look in looks if variance >= look.variance * _SAME_VARIANCE]
 
 
 def _repeated(plan: Plan, looks: Sequence[Look], difference: Difference | None) -> Estimate | None:
     """The effect with an interval that holds at every look, whether or not one stops at it."""
     if difference is None or difference.standard_error <= 0:
         return None
-    share = min(1.0, difference.information / plan.information)
+    share = min(_LAST_BUT_ONE, difference.information / plan.information)
     if looks:
         share = max(share, looks[-1].information_share)
     shares, variances = _history(looks, share, difference.variance)

@@ -96,10 +96,15 @@ def _step(
     variance = variances[-1]
     upper = _find_upper(before, variance, allowed - already)
     bounds = Bounds(upper=upper, lower=-upper if sides == 2 else None, alpha_spent=allowed)
+    return _go_on(before, variance, bounds)
+
+
+def _go_on(before: _Step | None, variance: float, bounds: Bounds) -> _Step:
+    """A look with its bounds: the density of passing between them, at drift 0."""
     root = math.sqrt(variance)
     low = max(bounds.lower if bounds.lower is not None else -_FARTHEST, -_FARTHEST) * root
     points, weights = _nodes()
-    half = (upper * root - low) / 2
+    half = (min(bounds.upper, _FARTHEST) * root - low) / 2
     nodes = low + half * (points + 1)
     if before is None:
         density = np.exp(-(nodes**2) / (2 * variance)) / math.sqrt(2 * math.pi * variance)
@@ -145,8 +150,11 @@ def _find_upper(before: _Step | None, variance: float, alpha: float) -> float:
     return min(bound, _FARTHEST)
 
 
-def _beyond(before: _Step | None, variance: float, z: float, drift: Floats) -> Floats:
-    """The probability of coming so far without a stop, and then beyond z; one for each drift."""
+def _beyond(before: _Step | None, variance: float, z: Floats, drift: Floats) -> Floats:
+    """The probability of coming so far without a stop, and then beyond z; one for each drift.
+
+    `z` is one for all or one for each drift.
+    """
     from scipy.special import ndtr
 
     edge = z * math.sqrt(variance)
@@ -155,7 +163,8 @@ def _beyond(before: _Step | None, variance: float, z: float, drift: Floats) -> F
         return first
     step = variance - before.variance
     drifts = drift[:, None]
-    passed = ndtr((before.nodes + drifts * step - edge) / math.sqrt(step))
+    edges = np.broadcast_to(edge, drift.shape)[:, None]
+    passed = ndtr((before.nodes + drifts * step - edges) / math.sqrt(step))
     tilt = np.exp(drifts * before.nodes - drifts * drifts * before.variance / 2)
     found: Floats = (tilt * passed) @ before.mass
     return found
@@ -174,7 +183,7 @@ def crossing_probabilities(
     for step in _walk(shares, variances, side_alpha, sides):
         # Below at a drift is above at the opposite one: the bounds are symmetric where both are.
         drifts = np.array([drift, -drift])
-        above, below = _beyond(before, step.variance, step.bounds.upper, drifts).tolist()
+        above, below = _beyond(before, step.variance, np.array(step.bounds.upper), drifts).tolist()
         found.append((above, 0.0 if step.bounds.lower is None else below))
         before = step
     return found
@@ -190,10 +199,9 @@ class Adjusted:
 
 
 def adjust_stagewise(
-    shares: Sequence[float],
     variances: Sequence[float],
-    side_alpha: float,
-    sides: Literal[1, 2],
+    stops: Sequence[tuple[float, float | None]],
+    pivot: Callable[[Floats], Floats],
     *,
     effect: float,
     standard_error: float,
@@ -202,28 +210,36 @@ def adjust_stagewise(
     """The median-unbiased estimate and the interval of who stopped at the last of the looks.
 
     Stage-wise ordering (Tsiatis, Rosner and Mehta 1984): an earlier stop above counts for more
-    than a later one, an earlier stop below for less; at one look the greater z for more.
-    """
-    steps = _walk(shares, variances, side_alpha, sides)
-    *earlier, last = steps
-    z = effect / standard_error
-    before = earlier[-1] if earlier else None
+    than a later one, an earlier stop below for less; at one look the greater effect for more.
 
-    def at_least(drift: Floats) -> Floats:
-        """P(as good an outcome as seen, or better), of each drift."""
+    `variances` are the score's at each look, `stops` the effects beyond which each look but the
+    last would have stopped (above, below), `pivot` what is standard normal at the last look if its
+    argument is the true effect, falling in it. `standard_error` is the effect's at the last look.
+    """
+    root = math.sqrt(variances[-1])
+    step: _Step | None = None
+    steps: list[_Step] = []
+    for variance, (above, below) in zip(variances[:-1], stops, strict=True):
+        error = standard_error * root / math.sqrt(variance)
+        lower = None if below is None else max(below / error, -_FARTHEST)
+        step = _go_on(step, variance, Bounds(min(above / error, _FARTHEST), lower, 0.0))
+        steps.append(step)
+
+    def at_least(true: Floats) -> Floats:
+        """P(as good an outcome as seen, or better), of each true effect."""
+        drift = true / (standard_error * root)
         total = np.zeros_like(drift)
         former: _Step | None = None
-        for step in earlier:
-            total += _beyond(former, step.variance, step.bounds.upper, drift)
+        for step in steps:
+            total += _beyond(former, step.variance, np.array(step.bounds.upper), drift)
             former = step
-        return total + _beyond(before, last.variance, z, drift)
+        return total + _beyond(former, variances[-1], pivot(true) + drift * root, drift)
 
-    scale = math.sqrt(last.variance) * standard_error  # from a drift to an effect
     tail = (1 - confidence) / 2
-    start = z / math.sqrt(last.variance)
-    width = 1 / math.sqrt(last.variance)
-    low, middle, high = _solve(at_least, np.array([tail, 0.5, 1 - tail]), start, width) * scale
-    return Adjusted(effect=float(middle), low=float(low), high=float(high))
+    low, middle, high = _solve(
+        at_least, np.array([tail, 0.5, 1 - tail]), effect, standard_error
+    ).tolist()
+    return Adjusted(effect=middle, low=low, high=high)
 
 
 def _solve(
@@ -231,27 +247,35 @@ def _solve(
 ) -> Floats:
     """Where a rising function takes each of the shares: secants in normal quantiles, all at once.
 
-    In quantiles the function is all but a straight line of slope 1 / width. Raises ValueError if
-    nothing is found.
+    In quantiles the function is all but a straight line of slope 1 / width; where it is not, the
+    interval is halved until it is found.
     """
     from scipy.special import ndtri
 
     wanted = ndtri(shares)
 
-    def miss(drift: Floats) -> Floats:
-        quantiles: Floats = ndtri(np.clip(rising(drift), 1e-300, 1 - 1e-16)) - wanted
+    def miss(point: Floats) -> Floats:
+        quantiles: Floats = ndtri(np.clip(rising(point), 1e-300, 1 - 1e-16)) - wanted
         return quantiles
 
     former = start + wanted * width
     former_miss = miss(former)
-    drift = former - former_miss * width
+    point = former - np.clip(former_miss, -5, 5) * width
     for _ in range(60):
-        now = miss(drift)
-        if np.max(np.abs(now)) < 1e-7:
-            return drift
+        now = miss(point)
+        if np.max(np.abs(now)) < 1e-6:
+            found: Floats = point
+            return found
         gap = now - former_miss
-        slope = np.where(np.abs(gap) > 1e-12, (drift - former) / np.where(gap == 0, 1, gap), width)
-        # A secant that is far from the line's slope is not trusted.
+        slope = np.where(np.abs(gap) > 1e-12, (point - former) / np.where(gap == 0, 1, gap), width)
+        # A secant that is far from the line's slope is not trusted, nor a step of many widths.
         slope = np.clip(slope, width / 4, width * 4)
-        former, former_miss, drift = drift, now, drift - now * slope
-    raise ValueError("no drift fits what was seen")
+        change = np.clip(now * slope, -4 * width, 4 * width)
+        former, former_miss, point = point, now, point - change
+    low, high = np.full_like(wanted, start - 40 * width), np.full_like(wanted, start + 40 * width)
+    for _ in range(80):
+        middle = (low + high) / 2
+        is_below = miss(middle) < 0
+        low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
+    halved: Floats = (low + high) / 2
+    return halved

@@ -14,7 +14,8 @@ both for few large days and for many sparse ones. Above 0 the challenger is bett
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -27,10 +28,34 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class Pivot:
+    """(effect - true effect) / standard error, with error and skewness as the true effect has them.
+
+    With few customers in the smaller arm the error hangs on the effect, and an interval by one
+    error misses too often. Falls in the true effect, within its possible values.
+    """
+
+    effect: float
+    error: Callable[[Floats], Floats]
+    skewness: Callable[[Floats], Floats]
+
+    def __call__(self, true: Floats) -> Floats:
+        z = (self.effect - true) / self.error(true)
+        skewness = self.skewness(true)
+        safe = np.where(np.abs(skewness) < 1e-6, 1.0, skewness)
+        root = np.maximum(1 + 2 * safe * z / 3 + safe**2 / 9, 0)
+        normal: Floats = np.where(np.abs(skewness) < 1e-6, z, 3 / safe * (np.sqrt(root) - 1))
+        # Beyond where the correction turns, the plain value goes on falling.
+        return np.where(root > 0.05, normal, z)
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """Challenger against champion over all days that have matured customers in both arms.
 
     `z` is standard normal if the arms do not matter, after `skewness` of the score is taken out;
+    `pivot` is what `z` is if the true effect is another than 0; `null_error` is the effect's
+    standard error if there is none.
     `variance` is the score's, by which looks hang together; `information` is 1 / variance of the
     effect if there is none; `standard_error` that of the effect as it is. `theta` is CUPED's slope,
     `customers` and `events` are (champion, challenger).
@@ -46,6 +71,17 @@ class Difference:
     customers: tuple[int, int]
     events: tuple[int, int]
     least_expected: float
+    pivot: Pivot = field(compare=False, repr=False)
+
+    @property
+    def null_error(self) -> float:
+        return 1 / math.sqrt(self.information)
+
+    def effect_at(self, z: float) -> float:
+        """The effect that would have had this z."""
+        if self.skewness * z > 0 and abs(z) > 1:
+            z += self.skewness * (z * z - 1) / 6
+        return z * self.null_error
 
 
 def compare(table: DayTable, metric: Metric) -> Difference | None:
@@ -85,9 +121,62 @@ def _compare_shares(table: DayTable) -> Difference | None:
     effect = score / total
     standard_error = _sato_error(champion, challenger, left, gone, size, weight, -effect)
     least = float(np.minimum(champion, challenger) @ (np.minimum(events, size - events) / size))
+    pivot = _share_pivot(champion, challenger, float(events.sum()), weight, effect, variance)
     return _finish(
-        table, score, variance, -float(third.sum()), total, effect, standard_error, 0.0, least
+        table,
+        score,
+        variance,
+        -float(third.sum()),
+        total,
+        effect,
+        standard_error,
+        0.0,
+        least,
+        pivot,
     )
+
+
+def _share_pivot(
+    champion: Floats,
+    challenger: Floats,
+    events: float,
+    weight: Floats,
+    effect: float,
+    variance: float,
+) -> Pivot:
+    """As of two binomials whose shares are what the events in all and the true effect make them."""
+    total = weight.sum()
+    first = float((weight**2 / champion).sum() / total**2)
+    second = float((weight**2 / challenger).sum() / total**2)
+    third_first = float((weight**3 / champion**2).sum() / total**3)
+    third_second = float((weight**3 / challenger**2).sum() / total**3)
+    size = champion.sum() + challenger.sum()
+    part = challenger.sum() / size
+
+    def shares(true: Floats) -> tuple[Floats, Floats]:
+        base = np.clip(events / size + true * part, 1e-4, 1 - 1e-4)
+        return base, np.clip(base - true, 1e-4, 1 - 1e-4)
+
+    def squared(true: Floats) -> Floats:
+        base, other = shares(true)
+        return base * (1 - base) * first + other * (1 - other) * second
+
+    # Days differ, so that the pooled share's variance is a little too large: as found without an
+    # effect, so with one.
+    scale = variance / total**2 / float(squared(np.zeros(1))[0])
+
+    def error(true: Floats) -> Floats:
+        found: Floats = np.sqrt(scale * squared(true))
+        return found
+
+    def skewness(true: Floats) -> Floats:
+        base, other = shares(true)
+        third = base * (1 - base) * (1 - 2 * base) * third_first
+        third = third - other * (1 - other) * (1 - 2 * other) * third_second
+        found: Floats = third / squared(true) ** 1.5
+        return found
+
+    return Pivot(effect=effect, error=error, skewness=skewness)
 
 
 def _sato_error(
@@ -126,15 +215,30 @@ def _compare_amounts(table: DayTable) -> Difference | None:
     if variance <= 0:
         return None
     third = _third_moment(table, theta, total.sum(axis=1), square.sum(axis=1))
-    score = float((total[:, 1] - count[:, 1] * total.sum(axis=1) / size).sum())
+    # Of each day, the challenger's sum beyond its share.
+    scores = total[:, 1] - count[:, 1] * total.sum(axis=1) / size
+    score = float(scores.sum())
     summed = float(weight.sum())
     within = np.maximum(square - total**2 / count, 0).sum(axis=0)
     freedom = np.maximum((count - 1).sum(axis=0), 1)
     of_arm = within / freedom
     squared = float((weight**2 @ (of_arm / count)).sum()) / summed**2
+    # Taken away from the challenger's amounts, a true effect changes the spread by a parabola.
+    by_day = weight / np.maximum(size - 1, 1)
+    slope, bend = float(by_day @ scores), float(by_day @ weight)
+    least_error = math.sqrt(squared)
+
+    def error(true: Floats) -> Floats:
+        spread = np.maximum(variance - 2 * true * slope + true**2 * bend, 0)
+        return np.maximum(np.sqrt(spread) / summed, least_error)
+
+    def skewness(true: Floats) -> Floats:
+        return np.full_like(true, third / variance**1.5)
+
+    pivot = Pivot(effect=score / summed, error=error, skewness=skewness)
     return _finish(
         table, score, variance, third, summed, score / summed, math.sqrt(squared), theta,
-        float(count.sum(axis=0).min()),
+        float(count.sum(axis=0).min()), pivot,
     )  # fmt: skip
 
 
@@ -179,6 +283,7 @@ def _finish(
     standard_error: float,
     theta: float,
     least: float,
+    pivot: Pivot,
 ) -> Difference:
     skewness = third / variance**1.5
     customers = table["matured"].sum(axis=0)
@@ -194,6 +299,7 @@ def _finish(
         customers=cast(tuple[int, int], tuple(int(n) for n in customers)),
         events=cast(tuple[int, int], tuple(int(n) for n in events)),
         least_expected=least,
+        pivot=pivot,
     )
 
 

@@ -20,7 +20,8 @@ class Look:
 
     `information_share` is how much of the planned information was there (0 to 1), `variance` that
     of the score statistic, `z` the statistic (above 0: the challenger is better), `upper` and
-    `lower` what it was held against, `effect` and `standard_error` in the metric's unit.
+    `lower` what it was held against, `effect` and `standard_error` in the metric's unit; beyond
+    `upper_effect` or `lower_effect` the look would have ended the rollout.
     """
 
     number: int
@@ -33,6 +34,8 @@ class Look:
     alpha_spent: float
     effect: float
     standard_error: float
+    upper_effect: float
+    lower_effect: float | None
     is_last: bool = False
 
 

@@ -66,7 +66,7 @@ def test_evidence_and_verdict_survive_json() -> None:
     read = Evidence.from_json(evidence.to_json())
     assert tuple(read.days) == evidence.days
     assert tuple(read.guardrails) == evidence.guardrails
-    look = Look(1, day, 0.5, 12.0, 1.2, 2.9, None, 0.001, 0.01, 0.008)
+    look = Look(1, day, 0.5, 12.0, 1.2, 2.9, None, 0.001, 0.01, 0.008, 0.02, None)
     verdict = Verdict(
         "continue", ("Because.",), look=look,
         estimate=Estimate(0.01, -0.01, 0.03, 0.95, 0.01, "repeated"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal, norm
 
 from tasks.rollout.sequential import (
+    Adjusted,
     adjust_stagewise,
     crossing_probabilities,
     find_bounds,
@@ -67,27 +70,38 @@ def test_a_bound_cannot_shrink_in_information() -> None:
         find_bounds([0.5, 0.6], [5.0, 5.0], 0.025, 2)
 
 
-def test_one_look_is_the_plain_interval() -> None:
-    found = adjust_stagewise(
-        [1.0], [40.0], 0.025, 2, effect=0.02, standard_error=0.01, confidence=0.95
+def _plain(effect: float, standard_error: float) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda true: (effect - true) / standard_error
+
+
+def _stop(looks: int, effect: float) -> Adjusted:
+    """A stop at one of five looks with standard error 1 then, by the bounds of the table."""
+    variances = _FIVE[:looks]
+    bounds = find_bounds(variances, variances, 0.025, 2)
+    stops = [
+        (bound.upper * np.sqrt(variances[-1] / v), -bound.upper * np.sqrt(variances[-1] / v))
+        for v, bound in zip(variances[:-1], bounds, strict=False)
+    ]
+    return adjust_stagewise(
+        variances, stops, _plain(effect, 1), effect=effect, standard_error=1, confidence=0.95
     )
-    assert found.effect == pytest.approx(0.02)
-    assert found.low == pytest.approx(0.02 - 1.959964 * 0.01, abs=1e-7)
-    assert found.high == pytest.approx(0.02 + 1.959964 * 0.01, abs=1e-7)
+
+
+def test_one_look_is_the_plain_interval() -> None:
+    found = _stop(1, 2.0)
+    assert found.effect == pytest.approx(2.0)
+    assert found.low == pytest.approx(2.0 - 1.959964, abs=1e-5)
+    assert found.high == pytest.approx(2.0 + 1.959964, abs=1e-5)
 
 
 def test_an_early_stop_is_drawn_towards_nothing() -> None:
     upper = find_bounds(_FIVE[:3], _FIVE[:3], 0.025, 2)[-1].upper
-    found = adjust_stagewise(
-        _FIVE[:3], _FIVE[:3], 0.025, 2, effect=upper, standard_error=1.0, confidence=0.95
-    )
+    found = _stop(3, upper)
     assert 0 < found.effect < upper
     assert found.low > 0  # it was significant
 
 
 def test_a_stop_below_is_the_mirror_of_one_above() -> None:
-    args = (_FIVE[:4], _FIVE[:4], 0.025, 2)
-    above = adjust_stagewise(*args, effect=2.4, standard_error=1, confidence=0.95)
-    below = adjust_stagewise(*args, effect=-2.4, standard_error=1, confidence=0.95)
+    above, below = _stop(4, 2.4), _stop(4, -2.4)
     assert below.effect == pytest.approx(-above.effect)
     assert (below.low, below.high) == pytest.approx((-above.high, -above.low))
