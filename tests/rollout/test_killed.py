@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.settings import PROJECT
+from tasks.settings import PROJECT, Settings
 from tests.rollout.conftest import Settle, run
+from tests.rollout.test_recording import NIGHT, begin
 from tests.rollout.test_rolling import leaves_by
-from tests.rollout.village import NAME, Village, open_village
+from tests.rollout.village import NAME, Village, insert_orders, open_village
 
 pytestmark = [pytest.mark.faults, pytest.mark.flow]
 
@@ -143,16 +146,31 @@ def test_killed_on_the_way_to_a_promotion(settle: Settle, kill: Kill) -> None:
     assert killed == undisturbed
 
 
-@pytest.mark.parametrize(("act", "day", "kind"), [("step", 11, "roll_back"), ("stop", 1, "stop")])
-def test_killed_on_the_way_back(settle: Settle, kill: Kill, act: str, day: int, kind: str) -> None:
+@pytest.mark.parametrize(("act", "kind"), [("step", "roll_back"), ("stop", "stop")])
+def test_killed_on_the_way_back(
+    make_settings: Callable[[], Settings],
+    kill: Kill,
+    monkeypatch: pytest.MonkeyPatch,
+    act: str,
+    kind: str,
+) -> None:
+    """No models here: the champion compared with is gone, or a person ends it."""
+    flows = import_module("flows.rollout")
+    monkeypatch.setattr(flows, "_score_again", lambda _deployment: None)
     found = []
     for points in ((), (f"rollout.before_{kind}", f"rollout.after_{kind}")):
-        village = settle(leaves_by(0.8, 0.1))
-        village.go_to(day)
+        settings = make_settings()
+        monkeypatch.setenv("HOLDFAST_HOME", str(settings.home))
+        village = Village(Path(settings.called), settings.home, 0, {})
+        with open_village(village) as lake:
+            begin(lake)
+            insert_orders(lake, [("ann", "o1", NIGHT + timedelta(days=1))])
         for point in points:
             kill(village, act, point)
-        words = ("stop", "--reason", "by hand", "--author", "ann") if act == "stop" else ("step",)
-        assert run(village, *words) == 0
+        if act == "step":
+            flows.step_rollout.fn(settings.called, rescore=False)
+        else:
+            flows.stop_rollout.fn(settings.called, None, "by hand", "ann")
         found.append(ledger(village))
     assert [row[1] for row in found[0]["rollouts"]] == ["plan", "start", kind]
     assert found[1] == found[0]
