@@ -21,6 +21,7 @@ from tasks.channels import OncallSettings
 from tasks.contracts import POPULATION
 from tasks.drivers import ReasonsSettings
 from tasks.errors import ConfigurationError, UsageError, suggest
+from tasks.gating import RegistrySettings
 from tasks.groups import SegmentsSettings
 from tasks.offers import ActionsSettings, ForecastsSettings
 from tasks.populations import SimulationSettings
@@ -29,7 +30,6 @@ from tasks.sections import (
     ClockSettings,
     EconomicsSettings,
     FeaturesSettings,
-    RegistrySettings,
     ScoringSettings,
     Section,
     ValidationSettings,

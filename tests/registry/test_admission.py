@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from tasks.audits import LeakAudit
 from tasks.churn.data import read_training_data
 from tasks.churn.record import describe_training, gather_final
 from tasks.churn.training import train
@@ -31,6 +33,7 @@ from tasks.tracking.tracker import CHAMPION, Tracker, open_tracker
 from tasks.warehouse import Lake, open_lake
 from tests.churn.made_up import DRIVERS, WORDS, churn_settings, labelled_table
 
+AUDIT = LeakAudit("recency_days", 0.7, 7, (), (), 50)
 MakeSettings = Callable[..., Settings]
 # Ids that stand nowhere else, so that finding one in a file means that it leaked.
 PREFIX = "holdfast-canary-"
@@ -86,10 +89,12 @@ def night(make_settings: MakeSettings, tmp_path_factory: pytest.TempPathFactory)
         feature_names=data.feature_names,
         labelled=True,
     )
-    record = describe_training(result, settings, labelled, newest)
+    record = describe_training(
+        result, settings, labelled, newest + timedelta(days=61), at_cutoff=300
+    )
     final = gather_final(result, data, settings)
     with open_lake(settings) as lake, open_tracker(settings) as tracker:
-        admission = admit(lake, tracker, record, final)
+        admission = admit(lake, tracker, record, final, AUDIT)
         champion, predictor = load_champion(lake)
         lake.load_arrow("made", table)
         with lake.writer_lock("test"), lake.publish("test", "features", {}):
@@ -186,7 +191,7 @@ def test_no_customer_is_in_mlflow_or_among_the_models(night: Night) -> None:
 def test_the_same_training_again_keeps_the_champion(night: Night) -> None:
     """A rerun after a kill, or a night without news."""
     before = find_champion(night.lake)
-    again = admit(night.lake, night.tracker, night.record, night.final)
+    again = admit(night.lake, night.tracker, night.record, night.final, AUDIT)
     assert again.decision.outcome == "keep"
     assert again.champion == before
     assert night.tracker.alias_version(CHAMPION) == (before.version if before else None)
@@ -199,7 +204,11 @@ def test_missing_evidence_blocks_and_the_reason_is_in_ledger_and_tags(night: Nig
     broken[0] = np.nan
     before = find_champion(night.lake)
     blocked = admit(
-        night.lake, night.tracker, night.record, replace(night.final, contact_gain_amount=broken)
+        night.lake,
+        night.tracker,
+        night.record,
+        replace(night.final, contact_gain_amount=broken),
+        AUDIT,
     )
     assert blocked.decision.outcome == "blocked"
     assert find_champion(night.lake) == before
@@ -213,7 +222,7 @@ def test_missing_evidence_blocks_and_the_reason_is_in_ledger_and_tags(night: Nig
 def test_a_champion_that_cannot_score_blocks(night: Night) -> None:
     names = [name for name in night.final.features.column_names if name != "recency_days"]
     without = replace(night.final, features=night.final.features.select(names))
-    blocked = admit(night.lake, night.tracker, night.record, without)
+    blocked = admit(night.lake, night.tracker, night.record, without, AUDIT)
     assert blocked.decision.outcome == "blocked"
     assert "champion" in blocked.decision.reason
 
