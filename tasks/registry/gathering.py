@@ -61,14 +61,13 @@ def gather_evidence(
         except (HoldfastError, ValueError) as error:
             load_failure = _one_line(error)
             _LOG.error("The registered artifact cannot be compared: %s", load_failure)
-    refit = final.refit_probability
     return GateEvidence(
         churned=np.asarray(final.churned, dtype=np.float64),
         contact_gain_amount=final.contact_gain_amount,
         challenger_probability=final.model_probability,
         challenger_return_amount=final.model_return_amount,
         rule_return_amount=final.rule_return_amount,
-        champion_return_amount=None if probability is None else final.expected_returns(probability),
+        champion_return_amount=_weigh(final, probability),
         challenger_customers=final.fingerprint,
         champion_customers=None if probability is None else final.fingerprint,
         rule_name=record.rule.name,
@@ -77,8 +76,8 @@ def gather_evidence(
         rolled_back_hashes=rolled_back_hashes(lake),
         rule_probability=final.rule_probability,
         champion_probability=probability,
-        refit_probability=refit,
-        refit_return_amount=None if refit is None else final.expected_returns(refit),
+        refit_probability=final.refit_probability,
+        refit_return_amount=_weigh(final, final.refit_probability),
         slices=final.slices,
         leak_audit=audit,
         trial=kept.trial if kept else None,
@@ -118,6 +117,17 @@ def compare_registered(
         registered_difference=_largest(np.asarray(asked) - batch[chosen]),
         batch_difference=_largest(batch - final.model_probability),
     )
+
+
+def _weigh(final: FinalCustomers, probability: np.ndarray | None) -> np.ndarray | None:
+    """Expected returns; None, which blocks, without probabilities or for other customers."""
+    if probability is None:
+        return None
+    try:
+        return final.expected_returns(probability)
+    except ValueError as error:
+        _LOG.error("The scores are not of the final customers: %s", _one_line(error))
+        return None
 
 
 def _largest(differences: np.ndarray) -> float:

@@ -62,7 +62,8 @@ def try_apart(
             [sys.executable, "-I", "-B", str(loader)],
             input=json.dumps(request),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",  # a damaged file may be quoted in what the process complains of
             timeout=timeout_seconds,
             check=False,
         )
