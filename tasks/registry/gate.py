@@ -136,9 +136,7 @@ def _ask_of_the_model(
         ),
         ask("no slice is harmed", lambda: qualities.check_slices(champion, evidence, settings)),
         ask("scores are stable", lambda: qualities.check_stability(champion, evidence, settings)),
-        ask(
-            "it loads, and is quick and small", lambda: qualities.check_serving(evidence, settings)
-        ),
+        ask("it loads and is quick and small", lambda: qualities.check_serving(evidence, settings)),
         ask(LEAKS, lambda: qualities.check_leaks(challenger, evidence, settings)),
         ask(GOLDEN, lambda: qualities.check_golden_rows(challenger, evidence, settings)),
         ask(AGREEMENT, lambda: qualities.check_agreement(evidence, settings)),

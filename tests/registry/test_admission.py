@@ -6,7 +6,9 @@ left behind.
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -118,6 +120,61 @@ def test_the_decision_is_everywhere(night: Night) -> None:
     assert status["champion"]["version"] == champion.version
     assert status["last_decision"]["reason"] == decision.reason
     assert status["last_scores"]["age_days"] < 1
+
+
+def test_the_run_tells_the_whole_story(night: Night, tmp_path: Path) -> None:
+    """From the data's snapshot to who served before, on the run's page."""
+    decision, run_id = night.admission.decision, night.admission.run_id
+    client = night.tracker._client
+    run = client.get_run(run_id)
+    pages = {file.path for file in client.list_artifacts(run_id, "gate")}
+    assert pages == {
+        f"gate/{n}" for n in ("decision.md", "criteria.json", "sheet.md", "sheet.json")
+    }
+    told = Path(client.download_artifacts(run_id, "gate/decision.md", str(tmp_path))).read_text()
+    sheet = Path(client.download_artifacts(run_id, "gate/sheet.md", str(tmp_path))).read_text()
+    assert night.admission.champion is not None
+    for part in (
+        decision.decision_id,
+        "| champion before | none |",
+        night.record.dataset_fingerprint,
+        night.final.fingerprint,
+        "| data snapshot | 1 |",
+        *(f"| {one['name']} |" for one in decision.evidence["criteria"]),
+    ):
+        assert part in told
+    digest = decision.evidence["sheet_sha256"]
+    assert digest in sheet
+    assert digest in told
+    assert all(f"| {code} |" in sheet for code in ("L1.1", "L1.4", "L2", "L3.1", "L3.3"))
+    tags = run.data.tags
+    assert tags["holdfast.decision_id"] == decision.decision_id
+    assert tags["holdfast.promotion_id"] == night.admission.champion.decision_id
+    assert tags["holdfast.previous_champion"] == "none"
+    assert tags["holdfast.sheet_sha256"] == digest
+    assert tags["mlflow.note.content"].startswith(f"# Gate: {decision.outcome}")
+    rows = night.lake.rows(
+        "select evidence from lake.ledger.decisions where decision_id = $id",
+        {"id": decision.decision_id},
+    )
+    assert json.loads(rows[0]["evidence"])["sheet_sha256"] == digest
+
+
+@pytest.mark.faults
+def test_a_challenger_that_does_not_load_is_a_decision(night: Night, tmp_path: Path) -> None:
+    """Not an error of the night: the champion serves, and the ledger says why."""
+    before = find_champion(night.lake)
+    damaged = tmp_path / "damaged"
+    shutil.copytree(night.record.model.directory, damaged)
+    text = (damaged / "model.lgb.txt").read_text()
+    (damaged / "model.lgb.txt").write_text(text[: len(text) // 3])
+    record = replace(night.record, model=replace(night.record.model, directory=damaged))
+    blocked = admit(night.lake, night.tracker, record, night.final, AUDIT)
+    assert blocked.decision.outcome == "blocked"
+    assert "it loads and is quick and small: no" in blocked.decision.reason
+    assert blocked.served == "champion"
+    assert find_champion(night.lake) == before
+    assert night.tracker._client.get_run(blocked.run_id).info.status == "FINISHED"
 
 
 PLAIN_PYFUNC = """

@@ -6,9 +6,9 @@ shuffled labels             earns more than the best rule
 stale features              the information sheet is clean (L1.4)
 one frozen feature          the information sheet is clean (L1.4)
 a slice learnt wrong        no slice is harmed
-corrupt file                it loads, and is quick and small
+corrupt file                it loads and is quick and small
 NaN scores                  evidence is complete
-slow                        it loads, and is quick and small
+slow                        it loads and is quick and small
 empty hold-out              evidence is complete
 exception in a criterion    no feature leaks
 other files registered      the registered artifact scores alike
@@ -286,7 +286,7 @@ def test_a_corrupt_file(shop: Shop, tmp_path: Path) -> None:
     corrupt = make_copy(shop.sound, tmp_path / "m", **{"model.lgb.txt": text[: len(text) // 2]})
     decision = shop.decide(corrupt)
     assert decision.outcome == "blocked"
-    assert names_of_no(decision)[0] == "it loads, and is quick and small"
+    assert names_of_no(decision)[0] == "it loads and is quick and small"
     assert "does not load" in decision.reason
 
 
@@ -307,11 +307,11 @@ def test_a_slow_one(shop: Shop, make_settings: MakeSettings, tmp_path: Path) -> 
         make_copy(shop.sound, tmp_path / "m", **{"model_code.py": slow}), settings=strict
     )
     assert decision.outcome == "keep"
-    assert names_of_no(decision) == ["it loads, and is quick and small"]
+    assert names_of_no(decision) == ["it loads and is quick and small"]
     found = next(
         one["figures"]
         for one in decision.evidence["criteria"]
-        if one["name"] == "it loads, and is quick and small"
+        if one["name"] == "it loads and is quick and small"
     )
     assert found["milliseconds"] >= 200
 
