@@ -124,7 +124,7 @@ def _tell_data(basis: _Basis) -> _Reply:
         "rows": record.dataset_rows,
     }
     answer = (
-        f"{record.dataset_rows:,} labelled rows of `{record.dataset_name}`, snapshot"
+        f"{record.dataset_rows:,} labelled rows of {record.dataset_name}, snapshot"
         f" {record.snapshot_id}, sha256 {record.dataset_fingerprint}"
     )
     return bool(record.dataset_fingerprint) and record.dataset_rows > 0, answer, figures
