@@ -67,8 +67,10 @@ def keep_model(settings: Settings, candidate: Candidate, registered: Registered)
 
 def record_decision(lake: Lake, decision: Decision) -> None:
     """Append a decision to the ledger."""
+    crash_point("registry.before_verdict")
     with lake.writer_lock("record a decision"), _publish(lake, decision):
         _insert(lake, decision)
+    crash_point("registry.after_verdict")
 
 
 def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str | None) -> Champion:

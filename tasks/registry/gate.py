@@ -34,7 +34,7 @@ _INTEGRITY = frozenset({LEAKS, SHEET, GOLDEN, AGREEMENT})
 
 
 @dataclass(frozen=True, slots=True)
-class _Findings:
+class Findings:
     """Everything that the conclusion is drawn from."""
 
     criteria: Sequence[Criterion]
@@ -95,7 +95,7 @@ def gate(
                 rule_beats_champion = replacing.passed
         asked += _ask_of_the_model(challenger, champion, evidence, settings)
     outcome, reason = conclude(
-        _Findings(asked, _text(evidence, "rule_name"), champion is not None, rule_beats_champion)
+        Findings(asked, _text(evidence, "rule_name"), champion is not None, rule_beats_champion)
     )
     return Decision(
         decision_id=uuid4().hex,
@@ -144,8 +144,8 @@ def _ask_of_the_model(
     ]
 
 
-def conclude(findings: _Findings) -> tuple[Outcome, str]:
-    """The outcome and its reason, from the answers alone.
+def conclude(findings: Findings) -> tuple[Outcome, str]:
+    """The outcome and its reason, from the answers alone; the only place that draws them.
 
     Missing evidence and broken integrity block. A challenger without a no is let in. One that is
     weak leaves the champion where it is; the best rule serves where it beats the champion, or

@@ -133,8 +133,11 @@ def check_stability(
     if champion is not None:
         before = require_column(evidence.champion_probability, customers, "champion_probability")
         assert evidence.champion_return_amount is not None
+        # A rule orders on a scale of its own, or everybody alike: told, and held to no limit.
+        is_model = champion.kind == "model"
+        rank = correlate_ranks(challenger, before)
         figures |= {
-            "champion_rank": correlate_ranks(challenger, before),
+            "champion_rank": rank if is_model or math.isfinite(rank) else 0.0,
             "champion_shift": measure_shift(challenger, before),
             "champion_list_kept": list_kept_share(
                 evidence.challenger_return_amount,
@@ -142,10 +145,12 @@ def check_stability(
                 evidence.budget_contacts,
             ),
         }
-        passed = (
-            passed
-            and figures["champion_rank"] >= limits.champion_rank_minimum
-            and figures["champion_shift"] <= limits.champion_shift_maximum
+        passed = passed and (
+            not is_model
+            or (
+                figures["champion_rank"] >= limits.champion_rank_minimum
+                and figures["champion_shift"] <= limits.champion_shift_maximum
+            )
         )
         detail += (
             f"; against version {champion.version}: rank correlation"

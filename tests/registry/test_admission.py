@@ -160,7 +160,7 @@ def test_the_run_tells_the_whole_story(night: Night, tmp_path: Path) -> None:
     assert json.loads(rows[0]["evidence"])["sheet_sha256"] == digest
 
 
-@pytest.mark.faults
+@pytest.mark.faults(56)
 def test_a_challenger_that_does_not_load_is_a_decision(night: Night, tmp_path: Path) -> None:
     """Not an error of the night: the champion serves, and the ledger says why."""
     before = find_champion(night.lake)

@@ -245,7 +245,7 @@ BROKEN_DATA: dict[str, tuple[Callable[[pa.Table, np.random.Generator], pa.Table]
 }
 
 
-@pytest.mark.faults
+@pytest.mark.faults(23)
 @pytest.mark.parametrize("kind", BROKEN_DATA)
 def test_a_challenger_of_broken_data(shop: Shop, kind: str, tmp_path: Path) -> None:
     damage, criterion, outcome = BROKEN_DATA[kind]
@@ -280,7 +280,7 @@ def read(trained: Trained, name: str) -> str:
     return (trained.record.model.directory / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.faults
+@pytest.mark.faults(56)
 def test_a_corrupt_file(shop: Shop, tmp_path: Path) -> None:
     text = read(shop.sound, "model.lgb.txt")
     corrupt = make_copy(shop.sound, tmp_path / "m", **{"model.lgb.txt": text[: len(text) // 2]})
@@ -290,7 +290,7 @@ def test_a_corrupt_file(shop: Shop, tmp_path: Path) -> None:
     assert "does not load" in decision.reason
 
 
-@pytest.mark.faults
+@pytest.mark.faults(60)
 def test_a_slow_one(shop: Shop, make_settings: MakeSettings, tmp_path: Path) -> None:
     code = read(shop.sound, "model_code.py")
     head = "    def predict_matrix(self, matrix: np.ndarray) -> np.ndarray:\n"
@@ -415,7 +415,7 @@ BROKEN_EVIDENCE: dict[str, tuple[Callable[[Trained], Trained], str, str]] = {
 }
 
 
-@pytest.mark.faults
+@pytest.mark.faults(62)
 @pytest.mark.parametrize("kind", BROKEN_EVIDENCE)
 def test_a_challenger_of_broken_evidence(
     shop: Shop, kind: str, monkeypatch: pytest.MonkeyPatch

@@ -246,6 +246,24 @@ def test_metric_not_there_blocks() -> None:
         assert metric in decision.reason
 
 
+def test_scores_far_from_a_models_are_not_let_in_and_far_from_a_rules_are() -> None:
+    """What a made-up champion knows the challenger does not: their ranks have little in common."""
+    strict = RegistrySettings(
+        bootstrap_replicates=400,
+        criteria=Criteria(stability=StabilityLimits(champion_rank_minimum=0.6)),
+    )
+    evidence = make_evidence(1.5, 0.6)
+    decision = gate(CANDIDATE, CHAMPION, evidence, strict)
+    assert decision.outcome == "keep"
+    assert "scores are stable: no" in decision.reason
+    rule = replace(CHAMPION, kind="rule")
+    assert gate(CANDIDATE, rule, evidence, strict).outcome == "promote"
+    alike = np.full(len(evidence.churned), 0.3)
+    flat = replace(evidence, champion_probability=alike)
+    assert gate(CANDIDATE, rule, flat, SETTINGS).outcome == "promote"
+    assert gate(CANDIDATE, CHAMPION, flat, SETTINGS).outcome == "blocked"
+
+
 def test_too_few_customers_block() -> None:
     decision = gate(CANDIDATE, None, make_evidence(2.0, n=150), SETTINGS)
     assert decision.outcome == "blocked"
