@@ -19,8 +19,8 @@ class CalibrationLimits(Section):
         gt=0,
         le=0.25,
         description=(
-            "Expected calibration error over ten groups of equal size: the mean gap between the"
-            " probability and the share that left."
+            "Expected calibration error over ten groups of equal size (the mean gap between the"
+            " probability and the share that left), beyond what true probabilities would have."
         ),
     )
     gap_maximum: float = Field(

@@ -43,12 +43,14 @@ class Comparison:
 class CalibrationFigures:
     """How far probabilities are from outcomes, against another's over the same customers.
 
-    `error` is the expected calibration error over ten groups of equal size; `gap` the mean
-    probability less the share that left, with its 90 % interval. `worsening` is `error` less the
-    other's, `worsening_low` its lower bound: it is larger in 95 % of resamples.
+    `error` is the expected calibration error over ten groups of equal size, `chance` what it would
+    be on average if every probability were true: with few customers that is not little. `gap` is
+    the mean probability less the share that left, with its 90 % interval. `worsening` is `error`
+    less the other's, `worsening_low` its lower bound: it is larger in 95 % of resamples.
     """
 
     error: float
+    chance: float
     gap: float
     gap_low: float
     gap_high: float
@@ -180,6 +182,7 @@ def compare_calibration(
     spread = _NORMAL_95 * float(gaps.std(ddof=1)) / math.sqrt(customers)
     return CalibrationFigures(
         error=point[0],
+        chance=_expect_error(one[groups[0]], starts),
         gap=gap,
         gap_low=gap - spread,
         gap_high=gap + spread,
@@ -193,6 +196,12 @@ def _group_errors(residuals: Array, starts: NDArray[np.int64]) -> Array:
     """Sum over groups of the absolute summed residual, (b, n) -> (b,)."""
     errors: Array = np.abs(np.add.reduceat(residuals, starts, axis=1)).sum(axis=1)
     return errors
+
+
+def _expect_error(ordered: Array, starts: NDArray[np.int64]) -> float:
+    """Mean calibration error of true probabilities: a group's gap is then about normal."""
+    spreads = np.sqrt(np.add.reduceat(ordered * (1 - ordered), starts))
+    return float(math.sqrt(2 / math.pi) * spreads.sum() / len(ordered))
 
 
 def find_harm(

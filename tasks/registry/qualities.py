@@ -40,13 +40,14 @@ def check_calibration(
     # The part of the gap that chance does not explain.
     sure_gap = max(0.0, found.gap_low, -found.gap_high)
     passed = (
-        found.error <= limits.error_maximum
+        found.error - found.chance <= limits.error_maximum
         and sure_gap <= limits.gap_maximum
         and found.worsening_low <= limits.worsening_maximum
     )
     return Answer(
         passed,
-        f"expected calibration error {found.error:.4f} (at most {limits.error_maximum:g};"
+        f"expected calibration error {found.error:.4f}, {found.error - found.chance:+.4f} beyond"
+        f" chance (at most {limits.error_maximum:g};"
         f" {called}: {found.other_error:.4f}, worse by {found.worsening:+.4f}, surely by"
         f" {found.worsening_low:+.4f}, at most {limits.worsening_maximum:g}); mean probability less"
         f" share that left {found.gap:+.4f} (90 % interval {found.gap_low:+.4f} to"
