@@ -75,7 +75,7 @@ class StabilityLimits(Section):
         ),
     )
     refit_list_kept_minimum: float = Field(
-        0.60,
+        0.50,
         ge=0.3,
         le=1,
         description="Share of the contact list that such a refit would contact too.",
