@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Kind = Literal["value", "segments", "reasons", "forecasts", "actions"]
+Kind = Literal["value", "segments", "reasons", "forecasts", "actions", "uplift"]
 
 
 class Finding(BaseModel):
@@ -384,6 +384,7 @@ class ActionFindings(Night):
     gap_share: float | None = None
 
 
+# Those of `uplift` are in tasks/evidence.py.
 FINDINGS: dict[Kind, type[Night]] = {
     "value": ValueFindings,
     "segments": SegmentFindings,
