@@ -13,19 +13,21 @@ from typing import Literal
 from tasks.findings import Finding, Night, Words
 
 Measure = Literal["lapse_share", "margin_amount"]
-# 'too_few': nothing can be said; 'open': the interval holds both signs.
-EffectVerdict = Literal["works", "harms", "open", "too_few"]
+# 'none': no lot has matured; 'too_few': nothing can be said; 'open': it may be nothing.
+EffectVerdict = Literal["works", "harms", "open", "too_few", "none"]
 
 
 class Effect(Finding):
     """Contacted less not contacted, by intention to treat, lots as strata, clustered by customer.
 
     `low` and `high`, and `p_value`, hold at every look (a normal mixture), `fixed_low` and
-    `fixed_high` at this one alone. Of `lapse_share` a negative estimate is good.
+    `fixed_high` at this one alone. Of `lapse_share` a negative estimate is good. `expected` is the
+    estimate shrunk to nothing by the mixture's own weight, since the striking ones are shown first.
     """
 
     measure: Measure
     estimate: float
+    expected: float
     standard_error: float
     low: float
     high: float

@@ -89,11 +89,13 @@ def measure_effect(
         # Everybody did the same: nothing varies, so nothing is told.
         return None
     alpha = 1 - confidence
+    growth = (scale * spread / error) ** 2
     half = error * _valid_quantile(scale * spread / error, alpha)
     once = error * float(norm.ppf(1 - alpha / 2))
     return Effect(
         measure=measure,
         estimate=estimate,
+        expected=estimate * growth / (1 + growth),
         standard_error=error,
         low=estimate - half,
         high=estimate + half,
@@ -154,19 +156,16 @@ def adjust_by_holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def check_lot(trial: Trial, shares: Floats) -> float:
-    """How likely the drawn shares are if each lot drew its declared share; shape (lots,).
+def check_lot(sizes: Codes, drawn: Codes, shares: Floats) -> float:
+    """How likely the numbers drawn are if each lot drew its declared share; all of shape (lots,).
 
     Chi-square over lots. A tiny value: it was no such lot.
     """
     from scipy.stats import chi2
 
-    sizes = np.bincount(trial.lots, minlength=len(shares))
-    drawn = np.bincount(trial.lots, weights=trial.treated, minlength=len(shares))
-    there = sizes > 0
-    expected = sizes[there] * shares[there]
-    statistic = float(((drawn[there] - expected) ** 2 / (expected * (1 - shares[there]))).sum())
-    return float(chi2.sf(statistic, int(there.sum())))
+    expected = sizes * shares
+    statistic = float(((drawn - expected) ** 2 / (expected * (1 - shares))).sum())
+    return float(chi2.sf(statistic, len(sizes)))
 
 
 def compare_arms(features: Floats, treated: Flags, lots: Codes) -> Floats:
@@ -184,7 +183,10 @@ def compare_arms(features: Floats, treated: Flags, lots: Codes) -> Floats:
         column = features[:, place]
         known = np.isfinite(column)
         worst = 0.0
-        for values in (np.where(known, column, column[known].mean() if known.any() else 0.0), known):
+        for values in (
+            np.where(known, column, column[known].mean() if known.any() else 0.0),
+            known,
+        ):
             spread = float(values.std())
             if spread > 0 and weight > 0:
                 difference = float(apart @ values) / weight / spread

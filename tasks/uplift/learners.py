@@ -93,7 +93,12 @@ def cross_fit(
         if not part.any():
             continue
         fitted = fit_learners(
-            features[rest], outcome[rest], treated[rest], settings, seed=seed + number, binary=binary
+            features[rest],
+            outcome[rest],
+            treated[rest],
+            settings,
+            seed=seed + number,
+            binary=binary,
         )
         for name, values in fitted.predict(features[part]).items():
             found.setdefault(name, np.zeros(len(outcome)))[part] = values

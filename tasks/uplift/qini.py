@@ -101,7 +101,7 @@ def draw_curves(
 
 
 def weigh_arms(treated: Flags, lots: Codes) -> Floats:
-    """One over the share of the subject's arm in its lot; a lot with one arm alone weighs nothing."""
+    """One over the share of the subject's arm in its lot; nothing for a lot with one arm alone."""
     count = int(lots.max()) + 1
     sizes = np.maximum(np.bincount(lots, minlength=count), 1)
     share = np.bincount(lots, weights=treated, minlength=count) / sizes

@@ -73,11 +73,13 @@ def compare_strategies(
         "risk": -found["without_contact"] if risk == "without_contact" else found["with_contact"],
         "random": chance,
     }
-    arms = {"resamples": settings.resamples, "seed": settings.seed}
-    people = (trial.treated, trial.lots, trial.customers)
-    curves = draw_curves(rankings, benefit, *people, **arms)
-    money = curves if measure == "margin_amount" else draw_curves(
-        rankings, trial.margin, *people, **arms
+    drawn = (trial.treated, trial.lots, trial.customers)
+    resamples, seed = settings.resamples, settings.seed
+    curves = draw_curves(rankings, benefit, *drawn, resamples=resamples, seed=seed)
+    money = (
+        curves
+        if measure == "margin_amount"
+        else draw_curves(rankings, trial.margin, *drawn, resamples=resamples, seed=seed)
     )
     alpha = 1 - settings.confidence
     bounds = {name: _bounds(curves[name].qinis, alpha / len(LEARNERS)) for name in LEARNERS}
