@@ -98,7 +98,7 @@ class UpliftSettings(Section):
         description="Standardised mean difference of a feature from which arms are not alike.",
     )
     maximum_cutoffs: int = Field(
-        6, ge=1, le=60, description="Lots from which an uplift model learns, the largest."
+        6, ge=1, le=60, description="Lots that an uplift model learns from: the newest large ones."
     )
     maximum_rows: int = Field(
         200_000, ge=1000, le=10_000_000, description="Rows it learns from; more are drawn from."

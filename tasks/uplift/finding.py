@@ -82,7 +82,7 @@ def plan_uplift(
         )
     staged = stage_subjects(lake, as_of, known_by, snapshot, settings)
     ranking = judge_ranking(lake, as_of, known_by, snapshot, settings, champion)
-    lots = staged.largest_lots if _can_learn(lake, settings) else ()
+    lots = staged.newest_lots if _can_learn(lake, settings) else ()
     undeclared = staged.undeclared[:1]
     cutoffs = tuple(sorted({*lots, *(one.decided_at for one in undeclared)}))
     parts = {
@@ -201,7 +201,7 @@ def _study(
     read = read_with_features(lake, listed_for, action, table, uplift.maximum_rows)
     if read is None:
         return None
-    trial, features = read
+    trial, features = read.trial, read.features
     treated = int(trial.treated.sum())
     if min(treated, len(trial) - treated) < uplift.minimum_model_customers // 2:
         return None

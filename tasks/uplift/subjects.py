@@ -51,7 +51,7 @@ class Staged:
 
     fingerprint: tuple[int, int, int]
     actions: tuple[tuple[str, str], ...]
-    largest_lots: tuple[datetime, ...]
+    newest_lots: tuple[datetime, ...]
     undeclared: tuple[Campaign, ...]
     notes: tuple[Words, ...]
 
@@ -67,6 +67,19 @@ class Subjects:
     lots: int
     first_at: datetime
     last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Learnable:
+    """A trial's subjects of whom features are known, `features` of shape (subjects, features).
+
+    `customer_ids` and `decided_at` say who they are and when their lot was drawn.
+    """
+
+    trial: Trial
+    features: Floats
+    customer_ids: list[str]
+    decided_at: list[datetime]
 
 
 def stage_subjects(
@@ -96,8 +109,10 @@ def stage_subjects(
     lake.run(SQL / "trial.sql", values, names=names)
     notes += _drop_what_was_no_lot(lake, settings)
     lots = lake.rows(
-        "select decided_at, count(*) as subjects from trial group by decided_at"
-        " order by subjects desc, decided_at desc limit $most",
+        "select decided_at from (select decided_at, count(*) as subjects from trial"
+        " group by decided_at) where subjects * 4 >= (select max(n) from"
+        " (select count(*) as n from trial group by decided_at))"
+        " order by decided_at desc limit $most",
         {"most": settings.uplift.maximum_cutoffs},
     )
     stamp = lake.one(lake.text(SQL / "fingerprint.sql"))
@@ -109,7 +124,7 @@ def stage_subjects(
                 "select distinct listed_for, action from trial order by listed_for, action"
             )
         ),
-        largest_lots=tuple(sorted(row["decided_at"].astimezone(UTC) for row in lots)),
+        newest_lots=tuple(sorted(row["decided_at"].astimezone(UTC) for row in lots)),
         undeclared=tuple(one for one in campaigns if one.declared is None),
         notes=tuple(notes),
     )
@@ -222,8 +237,8 @@ def read_subjects(lake: Lake, listed_for: str, action: str) -> Subjects | None:
 
 def read_with_features(
     lake: Lake, listed_for: str, action: str, table: FeatureTable, maximum_rows: int
-) -> tuple[Trial, Floats] | None:
-    """Subjects of the lots for which there are features, and these, (subjects, features).
+) -> Learnable | None:
+    """Subjects of the lots for which there are features; None where there is nobody.
 
     Where there are more than `maximum_rows`, whole customers are drawn by a hash of their id.
     """
@@ -243,7 +258,12 @@ def read_with_features(
         " < $share::double * 4294967296 order by lot_number, customer_id",
         {**bound, "share": min(1.0, maximum_rows / rows)},
     )
-    return _to_trial(found), read_matrix(found, table.feature_names)
+    return Learnable(
+        trial=_to_trial(found),
+        features=read_matrix(found, table.feature_names),
+        customer_ids=found["customer_id"].to_pylist(),
+        decided_at=[moment.astimezone(UTC) for moment in found["decided_at"].to_pylist()],
+    )
 
 
 def read_arms(
