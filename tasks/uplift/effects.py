@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+_ENOUGH_FOR_CHI_SQUARE = 5
 _POWER_QUANTILE = 0.8416212335729143  # of the standard normal at 80 %
 
 
@@ -156,16 +157,21 @@ def adjust_by_holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def check_lot(sizes: Codes, drawn: Codes, shares: Floats) -> float:
-    """How likely the numbers drawn are if each lot drew its declared share; all of shape (lots,).
+def check_lot(sizes: Codes, drawn: Codes, share: float) -> float:
+    """How likely the numbers drawn, of shape (lots,), are if each lot drew its declared share.
 
-    Chi-square over lots. A tiny value: it was no such lot.
+    Exact over all lots together, and chi-square over those that are large enough for it; twice the
+    smaller. A tiny value: it was no such lot.
     """
-    from scipy.stats import chi2
+    from scipy.stats import binomtest, chi2
 
-    expected = sizes * shares
-    statistic = float(((drawn - expected) ** 2 / (expected * (1 - shares))).sum())
-    return float(chi2.sf(statistic, len(sizes)))
+    likely = float(binomtest(int(drawn.sum()), int(sizes.sum()), share).pvalue)
+    large = sizes * min(share, 1 - share) >= _ENOUGH_FOR_CHI_SQUARE
+    if large.sum() > 1:
+        expected = sizes[large] * share
+        statistic = float(((drawn[large] - expected) ** 2 / (expected * (1 - share))).sum())
+        likely = min(likely, float(chi2.sf(statistic, int(large.sum()))))
+    return min(1.0, 2 * likely)
 
 
 def compare_arms(features: Floats, treated: Flags, lots: Codes) -> Floats:
@@ -188,7 +194,8 @@ def compare_arms(features: Floats, treated: Flags, lots: Codes) -> Floats:
             known,
         ):
             spread = float(values.std())
-            if spread > 0 and weight > 0:
+            # What is the same for all of a moment differs by rounding alone.
+            if spread > 1e-9 * (1 + abs(float(values.mean()))) and weight > 0:
                 difference = float(apart @ values) / weight / spread
                 worst = difference if abs(difference) > abs(worst) else worst
         found[place] = worst

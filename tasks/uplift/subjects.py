@@ -199,11 +199,11 @@ def _drop_what_was_no_lot(lake: Lake, settings: Settings) -> list[Words]:
         )
         sizes = np.array([int(lot["subjects"]) for lot in lots])
         drawn = np.array([int(lot["treated"]) for lot in lots])
-        likely = check_lot(sizes, drawn, np.array([float(lot["lot_share"]) for lot in lots]))
+        declared = float(lots[0]["lot_share"])
+        likely = check_lot(sizes, drawn, declared)
         if likely >= settings.uplift.lot_alarm:
             continue
         lake.execute("delete from trial where source = $source", {"source": source})
-        declared = float(lots[0]["lot_share"])
         observed = drawn.sum() / sizes.sum()
         notes.append(
             Words(

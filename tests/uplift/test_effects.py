@@ -131,10 +131,11 @@ def test_holm_never_lowers_and_keeps_the_order(p_values: list[float]) -> None:
 
 
 def test_a_lot_that_was_none_is_found() -> None:
-    sizes = np.array([1000, 2000])
-    shares = np.array([0.3, 0.5])
-    assert check_lot(sizes, np.array([310, 985]), shares) > 0.2
-    assert check_lot(sizes, np.array([360, 1000]), shares) < 0.001
+    sizes = np.array([1000, 2000, 3])
+    assert check_lot(sizes, np.array([310, 590, 3]), 0.3) > 0.2
+    assert check_lot(sizes, np.array([360, 660, 1]), 0.3) < 0.001
+    # Right in sum, and yet in no lot.
+    assert check_lot(sizes, np.array([380, 520, 1]), 0.3) < 0.001
 
 
 def test_arms_that_are_not_alike_are_found() -> None:

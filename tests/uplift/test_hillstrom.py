@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.uplift.hillstrom import read_arm
@@ -37,10 +38,7 @@ def test_published_effects(hillstrom: Path, arm: str, visits: float, spend: floa
     assert money.estimate == pytest.approx(spend, abs=5e-4)
     assert found.high < 0
     assert money.fixed_low > 0
-    sizes = [len(trial)]
-    import numpy as np
-
-    assert check_lot(np.array(sizes), np.array([trial.treated.sum()]), np.array([0.5])) > 0.1
+    assert check_lot(np.array([len(trial)]), np.array([trial.treated.sum()]), 0.5) > 0.1
     assert np.abs(compare_arms(features, trial.treated, trial.lots)).max() < 0.02
 
 
