@@ -3,8 +3,8 @@
     python -m benchmarks.uplift                     both
     python -m benchmarks.uplift --only hillstrom
 
-`hillstrom` (in HOLDFAST_DATA) is MineThatData's e-mail test of 64,000 customers: visits and spend in
-two weeks. The simulated shop (`tests/uplift/simulated.py`) has customers whom a contact keeps, and
+`hillstrom` (in HOLDFAST_DATA) is MineThatData's e-mail test of 64,000 customers: visits and spend
+in two weeks. The simulated shop (`tests/uplift/simulated.py`) has customers whom a contact keeps, and
 others whom it drives away; its truth is held against the claim.
 """
 
@@ -49,9 +49,9 @@ def show_hillstrom(data: Path) -> None:
         likely = check_lot(np.array([len(trial)]), np.array([trial.treated.sum()]), 0.5)
         apart = compare_arms(features, trial.treated, trial.lots)
         worst = int(np.abs(apart).argmax())
+        mailed = int(trial.treated.sum())
         print(
-            f"hillstrom, {arm}: {int(trial.treated.sum()):,} mailed, {int((~trial.treated).sum()):,}"
-            f" not; lot p = {likely:.2f}, largest difference {names[worst]} {apart[worst]:+.3f} SD"
+            f"hillstrom, {arm}: {mailed:,} mailed, {len(trial) - mailed:,} not; lot p = {likely:.2f}, largest difference {names[worst]} {apart[worst]:+.3f} SD"
         )
         for measure, name, sign, scale in (
             ("lapse_share", "visits, points", -1, 100),
