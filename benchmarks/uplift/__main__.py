@@ -4,8 +4,8 @@
     python -m benchmarks.uplift --only hillstrom
 
 `hillstrom` (in HOLDFAST_DATA) is MineThatData's e-mail test of 64,000 customers: visits and spend
-in two weeks. The simulated shop (`tests/uplift/simulated.py`) has customers whom a contact keeps, and
-others whom it drives away; its truth is held against the claim.
+in two weeks. The simulated shop (`tests/uplift/simulated.py`) has customers whom a contact keeps,
+and others whom it drives away; its truth is held against the claim.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def show_hillstrom(data: Path) -> None:
         worst = int(np.abs(apart).argmax())
         mailed = int(trial.treated.sum())
         print(
-            f"hillstrom, {arm}: {mailed:,} mailed, {len(trial) - mailed:,} not; lot p = {likely:.2f}, largest difference {names[worst]} {apart[worst]:+.3f} SD"
+            f"hillstrom, {arm}: {mailed:,} mailed, {len(trial) - mailed:,} not; lot p ="
+            f" {likely:.2f}, largest difference {names[worst]} {apart[worst]:+.3f} SD"
         )
         for measure, name, sign, scale in (
             ("lapse_share", "visits, points", -1, 100),
@@ -80,7 +81,11 @@ def show_hillstrom(data: Path) -> None:
                 risk="with_contact",
             )
             what = "visits" if measure == "lapse_share" else "spend"
-            print(f"  by {what}: {'unlocked' if contest.unlocked else 'locked'}")
+            print(
+                f"  by {what}: {'unlocked' if contest.unlocked else 'locked'}; Qini over risk's"
+                f" {contest.over_risk[0]:+.5f} ({contest.over_risk[1]:+.5f} to"
+                f" {contest.over_risk[2]:+.5f})"
+            )
             for one in contest.strategies:
                 print(f"    {_tell(one, contest.served, what)}")
 

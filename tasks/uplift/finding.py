@@ -234,16 +234,22 @@ def _study(
     contest = compare_strategies(
         trial, features, uplift.metric, uplift, cost_amount=_find_cost(settings, listed_for, action)
     )
+    over, low, high = contest.over_risk
+    against = "more" if low > 0 else "less" if high < 0 else "no clear difference"
+    beside = f" Against a ranking by risk: {over:+.5f} ({low:+.5f} to {high:+.5f}), {against}."
+    beside_ko = f" 위험 순위와의 차이: {over:+.5f} ({low:+.5f}~{high:+.5f})."
     if contest.unlocked:
         reason = Words(
             en=f"Unlocked: the lower bound of the Qini, {contest.low:.5f}, is above zero on"
-            " customers that it had not learnt from.",
-            ko=f"허용: 학습하지 않은 고객에서 Qini 하한 {contest.low:.5f}이(가) 0보다 큽니다.",
+            f" customers that it had not learnt from.{beside}",
+            ko=f"허용: 학습하지 않은 고객에서 Qini 하한 {contest.low:.5f}이(가) 0보다 큽니다."
+            f"{beside_ko}",
         )
     else:
         reason = Words(
-            en=f"Locked: the lower bound of the Qini, {contest.low:.5f}, is not above zero.",
-            ko=f"잠김: Qini 하한 {contest.low:.5f}이(가) 0보다 크지 않습니다.",
+            en=f"Locked: the lower bound of the Qini, {contest.low:.5f}, is not above zero."
+            f"{beside}",
+            ko=f"잠김: Qini 하한 {contest.low:.5f}이(가) 0보다 크지 않습니다.{beside_ko}",
         )
     return UpliftStudy(
         **common,

@@ -31,7 +31,7 @@ class Contest:
     """The strategies, who of the learners is served, and whether it is unlocked.
 
     `scores` are the served learner's, cross-fitted, shape (subjects,): what a contact adds to what
-    is good.
+    is good. `over_risk` is its Qini less that of the ranking by risk, with the paired interval.
     """
 
     strategies: tuple[Strategy, ...]
@@ -40,6 +40,7 @@ class Contest:
     curve: tuple[tuple[float, float, float, float], ...]
     scores: Floats
     low: float
+    over_risk: tuple[float, float, float]
 
 
 def compare_strategies(
@@ -96,6 +97,10 @@ def compare_strategies(
         _points(curves[served], alpha),
         found[served],
         bounds[served][0],
+        (
+            curves[served].qini - curves["risk"].qini,
+            *_bounds(curves[served].qinis - curves["risk"].qinis, alpha),
+        ),
     )
 
 

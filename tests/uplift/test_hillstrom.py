@@ -56,3 +56,5 @@ def test_women_can_be_targeted_by_uplift_and_men_not_told_from_chance(hillstrom:
     trial, features, _ = read_arm(hillstrom, "Mens E-Mail")
     mens = compare_strategies(trial, features, "lapse_share", settings, risk="with_contact")
     assert mens.low < 0.002
+    # Where response is what uplift follows, a ranking by it is as good, and that is said.
+    assert mens.over_risk[1] < 0

@@ -55,6 +55,7 @@ def test_the_claim_agrees_with_the_truth(shop: Shop, judged: tuple[Learnable, Co
     assert (kinds[first] == "do_not_disturb").mean() < 0.5 * everybody
     assert (kinds[first] == "persuadable").mean() > (kinds == "persuadable").mean()
     assert claim.at_budget > by_name["risk"].at_budget
+    assert contest.over_risk[1] > 0
 
 
 def test_undeclared_the_same_lot_is_refused(shop: Shop) -> None:
