@@ -10,7 +10,37 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from tasks.contracts import CUSTOMER_TABLES, Column
 from tasks.findings import Finding, Night, Words
+
+# What is known of actions, not of a customer: appended a run of `uplift`, read by the action list.
+# `segment_id` and `driver` NULL: everybody. `is_measured` says that the increment takes
+# the place of the policy's guess.
+EVIDENCE_TABLES: dict[str, tuple[Column, ...]] = {
+    "action_effects": (
+        Column("as_of", "TIMESTAMPTZ"),
+        Column("known_by", "TIMESTAMPTZ"),
+        Column("run_id", "VARCHAR"),
+        Column("listed_for", "VARCHAR"),
+        Column("action", "VARCHAR"),
+        Column("segment_id", "VARCHAR", nullable=True),
+        Column("driver", "VARCHAR", nullable=True),
+        Column("level", "INTEGER"),
+        Column("verdict", "VARCHAR"),
+        Column("metric", "VARCHAR"),
+        Column("is_measured", "BOOLEAN"),
+        Column("incremental_share", "DOUBLE", nullable=True),
+        Column("low_share", "DOUBLE", nullable=True),
+        Column("high_share", "DOUBLE", nullable=True),
+        Column("incremental_amount", "DOUBLE", nullable=True),
+        Column("low_amount", "DOUBLE", nullable=True),
+        Column("high_amount", "DOUBLE", nullable=True),
+        Column("currency", "VARCHAR", nullable=True),
+    ),
+}
+
+# What is made when a lake is opened, and grows by a later version's columns.
+PUBLISHED_TABLES = {**CUSTOMER_TABLES, **EVIDENCE_TABLES}
 
 Measure = Literal["lapse_share", "margin_amount"]
 # 'none': no lot has matured; 'too_few': nothing can be said; 'open': it may be nothing.

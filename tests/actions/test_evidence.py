@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tasks.actions.listing import list_actions
-from tasks.contracts import EVIDENCE_TABLES
+from tasks.evidence import EVIDENCE_TABLES
 from tasks.exports import arrow_schema
 from tasks.findings import ActionFindings
 from tasks.settings import Settings
