@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.uplift.effects import (
@@ -120,6 +120,7 @@ def test_so_many_are_needed() -> None:
     assert count_needed(0.9, 0.1, 0.95) > 2.5 * needed
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_never_lowers_and_keeps_the_order(p_values: list[float]) -> None:
     adjusted = adjust_by_holm(p_values)
