@@ -62,7 +62,7 @@ def show_actions(found: ActionFindings, home: Path) -> None:
     """The lists action by action, who is left alone and why, and where the files are."""
     from flows import showing
 
-    numbers = ("customers", "cost", "expected")
+    numbers = ("customers", "cost", "expected", "level")
     table = showing.make_table("list", "action", "channel", "segment", *numbers, right=numbers)
     for name, lines in (("keep", found.lines), ("win back", found.winback_lines)):
         for line in lines:
@@ -74,6 +74,7 @@ def show_actions(found: ActionFindings, home: Path) -> None:
                 f"{line.customers:,}",
                 f"{line.cost_amount:,.2f}",
                 f"{line.expected_return_amount:,.2f}",
+                str(line.evidence_level),
             )
     console = showing.open_console()
     if found.lines or found.winback_lines:

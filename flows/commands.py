@@ -11,6 +11,7 @@ from flows.acting import act
 from flows.explaining import reasons
 from flows.forecasting import forecast
 from flows.grouping import segments
+from flows.lifting import uplift
 from flows.options import Json, chosen_deployment, open_settings, print_json
 from flows.picturing import report
 from flows.quarantine import add_quarantine
@@ -185,6 +186,7 @@ def add_commands(app: typer.Typer) -> None:
         ("segments", segments),
         ("reasons", reasons),
         ("forecast", forecast),
+        ("uplift", uplift),
         ("act", act),
         ("report", report),
         ("status", status),

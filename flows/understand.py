@@ -15,6 +15,7 @@ from flows.explain import explain
 from flows.forecast import forecast
 from flows.portray import portray
 from flows.segment import segment
+from flows.uplift import uplift
 from flows.value import value
 from tasks.errors import ConfigurationError, DataRejected
 from tasks.orchestration import run_flow
@@ -27,6 +28,7 @@ _PARTS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("segments", segment),
     ("reasons", explain),
     ("forecasts", forecast),
+    ("uplift", uplift),
     ("actions", act),
 )
 

@@ -8,16 +8,18 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from tasks.errors import StoredDataCorrupt
+from tasks.evidence import UpliftFindings
 from tasks.findings import FINDINGS, Kind, Night
 from tasks.moments import read_clock
 from tasks.warehouse import Lake
 
 N = TypeVar("N", bound=Night)
+_MODELS: dict[Kind, type[Night]] = {**FINDINGS, "uplift": UpliftFindings}
 
 
 def insert_findings(lake: Lake, finding_id: str, found: Night) -> None:
     """Append findings; call inside the transaction that publishes the rows they speak of."""
-    kind: Kind = next(name for name, model in FINDINGS.items() if isinstance(found, model))
+    kind: Kind = next(name for name, model in _MODELS.items() if isinstance(found, model))
     lake.execute(
         "insert into lake.ledger.findings values"
         " ($id, $kind, $as_of, $known_by, $snapshot_id, $recorded_at, $content)",
@@ -40,7 +42,7 @@ def find_findings(
 
     Raises StoredDataCorrupt (74) for content that this version cannot read.
     """
-    kind = next(name for name, one in FINDINGS.items() if one is model)
+    kind = next(name for name, one in _MODELS.items() if one is model)
     rows = lake.rows(
         "select content from lake.ledger.findings where kind = $kind"
         " and ($id::varchar is null or finding_id = $id)"
@@ -78,7 +80,7 @@ def recall_findings(lake: Lake, model: type[N], finding_id: str) -> N | None:
 
 
 def _is_newest(lake: Lake, finding_id: str, found: Night) -> bool:
-    kind = next(name for name, one in FINDINGS.items() if one is type(found))
+    kind = next(name for name, one in _MODELS.items() if one is type(found))
     newest = lake.scalar(
         "select arg_max(finding_id, recorded_at) from lake.ledger.findings"
         " where kind = $kind and as_of = $as_of",

@@ -281,6 +281,8 @@ CUSTOMER_TABLES: dict[str, tuple[Column, ...]] = {
         Column("scoring_id", "VARCHAR", nullable=True),
         Column("stale_days", "DOUBLE"),
         Column("stale_sources", "VARCHAR", nullable=True),
+        # What the expected return rests on; NULL in lists made before there was a ladder.
+        Column("evidence_level", "INTEGER", nullable=True),
     ),
 }
 

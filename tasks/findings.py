@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Kind = Literal["value", "segments", "reasons", "forecasts", "actions"]
+Kind = Literal["value", "segments", "reasons", "forecasts", "actions", "uplift"]
 
 
 class Finding(BaseModel):
@@ -343,7 +343,10 @@ class ForecastFindings(Night):
 
 
 class ActionLine(Finding):
-    """One action of the policy in this list."""
+    """One action of the policy in this list.
+
+    `evidence_level` (tasks/evidence.py) is that of the least sure of its customers.
+    """
 
     action: str
     words: Words
@@ -352,6 +355,7 @@ class ActionLine(Finding):
     customers: int
     cost_amount: Decimal
     expected_return_amount: Decimal
+    evidence_level: int = 0
 
 
 class ActionFindings(Night):
@@ -384,6 +388,7 @@ class ActionFindings(Night):
     gap_share: float | None = None
 
 
+# Those of `uplift` are in tasks/evidence.py.
 FINDINGS: dict[Kind, type[Night]] = {
     "value": ValueFindings,
     "segments": SegmentFindings,

@@ -24,6 +24,7 @@ from tasks.errors import ConfigurationError, UsageError, suggest
 from tasks.experiments import RolloutSettings
 from tasks.gating import RegistrySettings
 from tasks.groups import SegmentsSettings
+from tasks.incrementality import UpliftSettings
 from tasks.offers import ActionsSettings, ForecastsSettings
 from tasks.populations import SimulationSettings
 from tasks.sections import (
@@ -79,6 +80,7 @@ class Settings(Section):
     actions: ActionsSettings
     reasons: ReasonsSettings
     rollout: RolloutSettings
+    uplift: UpliftSettings
 
     @model_validator(mode="after")
     def _knows_its_customers(self) -> Self:

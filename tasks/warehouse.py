@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
-from tasks.contracts import CONTRACTS, CUSTOMER_TABLES, LEDGER, SCORES, SYSTEM_COLUMNS, Column
+from tasks.contracts import CONTRACTS, LEDGER, SCORES, SYSTEM_COLUMNS, Column
 from tasks.errors import DiskFailure, HoldfastError, InternalError, ServiceDown, StoredDataCorrupt
+from tasks.evidence import PUBLISHED_TABLES
 from tasks.handles import Snapshot
 from tasks.moments import read_clock
 from tasks.postgres import Database, advisory_lock, find_database
@@ -461,7 +462,7 @@ def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
         ("ledger", name, columns) for name, columns in {**LEDGER, **ROLLOUT_TABLES}.items()
     ]
     wanted += [("main", name, one.columns + SYSTEM_COLUMNS) for name, one in CONTRACTS.items()]
-    wanted += [("main", name, columns) for name, columns in CUSTOMER_TABLES.items()]
+    wanted += [("main", name, columns) for name, columns in PUBLISHED_TABLES.items()]
     if ("main", "scores") in present:
         # The first scoring makes it; here it only gets the columns of a later version.
         wanted.append(("main", "scores", SCORES))

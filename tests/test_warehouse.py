@@ -10,8 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.contracts import CONTRACTS, CUSTOMER_TABLES, LEDGER
+from tasks.contracts import CONTRACTS, LEDGER
 from tasks.errors import HoldfastError, InternalError, LockHeld, StoredDataCorrupt
+from tasks.evidence import PUBLISHED_TABLES
 from tasks.rollout_tables import ROLLOUT_TABLES
 from tasks.settings import Settings
 from tasks.warehouse import (
@@ -151,7 +152,7 @@ def test_schemas_of_like_names_differ() -> None:
 
 
 def test_new_lake_has_every_table_and_no_row(lake: Lake) -> None:
-    assert lake.tables() == set(CONTRACTS) | set(CUSTOMER_TABLES)
+    assert lake.tables() == set(CONTRACTS) | set(PUBLISHED_TABLES)
     for table, contract in CONTRACTS.items():
         columns = {row["column_name"] for row in lake.rows(f"describe lake.main.{table}")}
         assert set(contract.names) <= columns

@@ -46,14 +46,16 @@ class Choice:
 
 
 def choose_actions(connection: Connection, budget_amount: Decimal) -> Choice:
-    """Choose for the customers of `person` by `policy_offer` and `policy_rule`.
+    """Choose for the customers of `person` by `policy_offer`, `policy_rule` and `policy_effect`.
 
-    Leaves the temporary table `chosen`: (person_number, held_out, action, cost, gain, ...), one
-    row a customer who is contacted or held out. Never spends more than the budget, keeps every cap
-    and takes nothing that is not expected to bring more than it costs.
+    Leaves the temporary tables `chosen`: (person_number, held_out, action, cost, gain, ...), one
+    row a customer who is contacted or held out, and `evidence`, what each gain rests on. Never
+    spends more than the budget, keeps every cap and takes nothing that is not expected to bring
+    more than it costs.
     """
     values = {"leave_alone": LEAVE_ALONE, "money": budget_amount}
     connection.run(_SQL / "fitting.sql")
+    connection.run(_SQL / "evidence.sql")
     connection.run(_SQL / "candidate.sql", values)
     connection.execute(
         "create or replace temporary table candidate_left as"

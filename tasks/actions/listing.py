@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.actions.choosing import Choice, choose_actions
+from tasks.actions.evidence import load_effects, note_evidence, read_evidence
 from tasks.actions.policy import ListName, load_bands, load_policy
 from tasks.actions.publishing import publish_lists, restore_files
 from tasks.archive import recall_findings
@@ -56,7 +57,8 @@ def list_actions(
     _stage_touched(lake, snapshot, values)
     lists: tuple[ListName, ...] = ("retention", "winback")
     stamps = [_stage(lake, name, snapshot, values, settings) for name in lists]
-    run_id = _name_run(stamps, as_of, known_by, budget, settings)
+    evidence = read_evidence(lake, as_of, values["uplift_id"])
+    run_id = _name_run(stamps, as_of, known_by, budget, evidence, settings)
     done = recall_findings(lake, ActionFindings, run_id)
     if done is not None:
         restore_files(lake, run_id, as_of, settings)
@@ -170,6 +172,7 @@ def _name_run(
     as_of: datetime,
     known_by: datetime,
     budget: Decimal,
+    evidence: list[list[str]],
     settings: Settings,
 ) -> str:
     """The run's id: sha256, shortened, over everything that its rows depend on."""
@@ -179,6 +182,7 @@ def _name_run(
         "known_by": known_by.isoformat(),
         "customers": [[str(figure) for figure in stamp.values()] for stamp in stamps],
         "budget": f"{budget:.4f}",
+        "evidence": evidence,
         "currency": settings.economics.currency,
         "policy": settings.actions.model_dump(mode="json"),
         "mark": settings.scoring.csv_byte_order_mark,
@@ -191,6 +195,7 @@ def _choose(
 ) -> Choice:
     """Choose for one list and add its customers to `action_row`."""
     load_policy(lake, settings.actions, name)
+    load_effects(lake, values, name)
     lake.execute(f"create or replace temporary view person as from {name}_person")
     choice = choose_actions(lake, money)
     lake.run(_SQL / "action_row.sql", {**values, "listed_for": name})
@@ -252,6 +257,7 @@ def _lines(lake: Lake, name: ListName) -> tuple[ActionLine, ...]:
             customers=int(row["customers"]),
             cost_amount=row["cost_amount"],
             expected_return_amount=row["expected_return_amount"],
+            evidence_level=int(row["evidence_level"]),
         )
         for row in lake.rows(sql, {"listed_for": name})
     )
@@ -289,6 +295,7 @@ def _notes(
             )
         )
     notes += _note_unknown(lake, values, settings)
+    notes += note_evidence(lake, values["uplift_id"])
     if not lake.scalar("select exists (from lake.main.contacts)"):
         notes.append(
             Words(

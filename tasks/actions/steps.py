@@ -40,12 +40,13 @@ def describe_lists(found: ActionFindings) -> str:
         f"Planned {found.planned_cost_amount:,.2f} of {found.budget_amount:,.2f}"
         f" {found.currency}, expected to bring {found.expected_return_amount:,.2f}.",
         "",
-        "| list | action | segment | customers | cost | expected |",
-        "|---|---|---|--:|--:|--:|",
+        "| list | action | segment | customers | cost | expected | level |",
+        "|---|---|---|--:|--:|--:|--:|",
     ]
     lines += [
         f"| {name} | {escape_markdown(line.words.en)} | {line.segment_id or ''}"
-        f" | {line.customers:,} | {line.cost_amount:,.2f} | {line.expected_return_amount:,.2f} |"
+        f" | {line.customers:,} | {line.cost_amount:,.2f} | {line.expected_return_amount:,.2f}"
+        f" | {line.evidence_level} |"
         for name, listed in (("keep", found.lines), ("win back", found.winback_lines))
         for line in listed
     ]

@@ -72,7 +72,9 @@ def stage(
         "alter table policy_rule add column risk varchar[] default [];"
         "alter table policy_rule add column reasons varchar[] default [];"
         "alter table policy_rule add column value varchar[] default [];"
-        "alter table policy_rule add column longest_silence_days integer"
+        "alter table policy_rule add column longest_silence_days integer;"
+        "create or replace temporary table policy_effect (action varchar, segment_id varchar,"
+        " driver varchar, level integer, gain_share double, gain_amount double)"
     )
 
 

@@ -139,7 +139,7 @@ def test_words_of_the_settings_stay_in_their_cell(lake: Lake, settings: Settings
     shown = describe_lists(found.model_copy(update={"lines": lines}))
     assert "<script" not in shown
     row = next(line for line in shown.splitlines() if "alert" in line)
-    assert row.count("|") == 7
+    assert row.count("|") == 8
 
 
 def test_nobody_scored_is_told_what_to_do(lake: Lake, settings: Settings) -> None:

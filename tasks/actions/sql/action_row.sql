@@ -28,7 +28,10 @@ select
     $known_by::timestamptz as known_by,
     person.scoring_id,
     person.stale_days,
-    person.stale_sources
+    person.stale_sources,
+    evidence.level as evidence_level
 from chosen
 inner join person using (person_number)
 inner join policy_offer as offer using (action)
+inner join evidence
+    on evidence.person_number = chosen.person_number and evidence.action = chosen.action

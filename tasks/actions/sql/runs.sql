@@ -2,6 +2,7 @@
 select
     arg_max(finding_id, recorded_at) filter (kind = 'value') as values_id,
     arg_max(finding_id, recorded_at) filter (kind = 'segments') as segments_id,
-    arg_max(finding_id, recorded_at) filter (kind = 'reasons') as reasons_id
+    arg_max(finding_id, recorded_at) filter (kind = 'reasons') as reasons_id,
+    arg_max(finding_id, recorded_at) filter (kind = 'uplift') as uplift_id
 from lake.ledger.findings
 where as_of = $as_of

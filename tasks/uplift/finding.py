@@ -1,0 +1,313 @@
+"""All that lots tell as of a night: planned, found out once, and named by what went into it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.archive import recall_findings
+from tasks.errors import DataRejected
+from tasks.evidence import Imbalance, Ranking, Undeclared, UpliftFindings, UpliftStudy
+from tasks.findings import Words
+from tasks.uplift.effects import compare_arms
+from tasks.uplift.ladder import ListName, climb
+from tasks.uplift.ranking import judge_ranking
+from tasks.uplift.subjects import (
+    Campaign,
+    Subjects,
+    read_arms,
+    read_subjects,
+    read_with_features,
+    stage_subjects,
+)
+from tasks.uplift.targeting import compare_strategies
+
+if TYPE_CHECKING:
+    from tasks.handles import FeatureTable, Snapshot
+    from tasks.settings import Settings
+    from tasks.warehouse import Lake
+
+Floats = NDArray[np.float64]
+
+# Counted up when the same data give other findings.
+_METHOD = 1
+_SHOWN_FEATURES = 5
+# A difference within a lot this many standard errors from none is no chance.
+_BEYOND_CHANCE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be found out: `cutoffs` are the moments whose features are needed, maybe none.
+
+    `done` is what an earlier run of the same name has published.
+    """
+
+    run_id: str
+    as_of: datetime
+    known_by: datetime
+    snapshot: Snapshot
+    cutoffs: tuple[datetime, ...]
+    ranking: Ranking
+    undeclared: tuple[Campaign, ...]
+    done: UpliftFindings | None
+
+
+def plan_uplift(
+    lake: Lake,
+    as_of: datetime,
+    known_by: datetime,
+    snapshot: Snapshot,
+    champion: Mapping[str, Any] | None,
+) -> Plan:
+    """Find the lots whose outcomes have matured, and what of features they need.
+
+    `champion` is the registry's description of who serves, None for nobody. Raises DataRejected
+    (65) where leaving is not to order no more: what a contact brings is told by orders.
+    """
+    settings = lake.settings
+    if settings.features.outcome != "lapse":
+        raise DataRejected(
+            "What a contact brings is told by orders after it.",
+            found=f"`features.outcome` is '{settings.features.outcome}'",
+            next_step="nothing is wrong; the action list rests on the policy's guesses",
+        )
+    staged = stage_subjects(lake, as_of, known_by, snapshot, settings)
+    ranking = judge_ranking(lake, as_of, known_by, snapshot, settings, champion)
+    lots = staged.newest_lots if _can_learn(lake, settings) else ()
+    undeclared = staged.undeclared[:1]
+    cutoffs = tuple(sorted({*lots, *(one.decided_at for one in undeclared)}))
+    parts = {
+        "method": _METHOD,
+        "deployment": settings.deployment,
+        "as_of": as_of.isoformat(),
+        "known_by": known_by.isoformat(),
+        "subjects": staged.fingerprint,
+        "ranking": ranking.model_dump(mode="json"),
+        "cutoffs": [one.isoformat() for one in cutoffs],
+        "undeclared": [one.campaign_id for one in staged.undeclared],
+        "uplift": settings.uplift.model_dump(mode="json"),
+        "offers": settings.actions.model_dump(mode="json"),
+        "economics": settings.economics.model_dump(mode="json"),
+        "features": settings.features.model_dump(mode="json"),
+        "facts": lake.scalar(
+            "select coalesce(md5(string_agg(content_hash || state, ',' order by batch_number,"
+            " recorded_at, state)), '') from lake.ledger.batches"
+        ),
+    }
+    run_id = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    done = recall_findings(lake, UpliftFindings, run_id)
+    return Plan(run_id, as_of, known_by, snapshot, cutoffs, ranking, undeclared, done)
+
+
+def _can_learn(lake: Lake, settings: Settings) -> bool:
+    """Whether some action has so many in both arms that a model is tried."""
+    return bool(
+        lake.scalar(
+            "select exists (select 1 from trial group by listed_for, action"
+            " having least(count(*) filter (treated), count(*) filter (not treated)) >= $least)",
+            {"least": settings.uplift.minimum_model_customers},
+        )
+    )
+
+
+def find_uplift(lake: Lake, plan: Plan, table: FeatureTable | None) -> UpliftFindings:
+    """The ladder, and the contest of the strategies where there is enough to learn from."""
+    settings = lake.settings
+    staged = stage_subjects(lake, plan.as_of, plan.known_by, plan.snapshot, settings)
+    subjects: dict[tuple[str, str], Subjects] = {}
+    for listed_for, action in staged.actions:
+        found = read_subjects(lake, listed_for, action)
+        if found is not None:
+            subjects[listed_for, action] = found
+    actions = _list_actions(settings, subjects)
+    cells = climb(actions, subjects, plan.ranking.confirmed, settings.uplift)
+    studies = []
+    notes = list(staged.notes)
+    for listed_for, action in actions:
+        one = subjects.get((listed_for, action))
+        if one is None:
+            continue
+        arms = int(one.trial.treated.sum())
+        if min(arms, len(one.trial) - arms) < settings.uplift.minimum_model_customers:
+            continue
+        study = _study(lake, listed_for, action, table, settings) if table is not None else None
+        if study is not None:
+            studies.append(study)
+    if not subjects:
+        notes.append(
+            Words(
+                en="Nothing that went by lot has matured: no effect is told, and the list rests on"
+                " the policy's guesses.",
+                ko="추첨 결과가 확정된 것이 없어 효과를 말할 수 없으며, 목록은 정책의 추정치를"
+                " 씁니다.",
+            )
+        )
+    elif not studies:
+        notes.append(
+            Words(
+                en="Uplift targeting is not tried: it takes"
+                f" {settings.uplift.minimum_model_customers:,} customers in each arm of an action.",
+                ko="업리프트 타기팅에는 액션별로 각 집단"
+                f" {settings.uplift.minimum_model_customers:,}명이 필요합니다.",
+            )
+        )
+    return UpliftFindings(
+        deployment=settings.deployment,
+        as_of=plan.as_of,
+        known_by=plan.known_by,
+        snapshot_id=plan.snapshot.snapshot_id,
+        currency=settings.economics.currency,
+        notes=tuple(notes),
+        horizon_days=settings.features.horizon_days,
+        metric=settings.uplift.metric,
+        confidence=settings.uplift.confidence,
+        ranking=plan.ranking,
+        cells=cells,
+        studies=tuple(studies),
+        undeclared=tuple(
+            _refuse(lake, one, table, plan, settings)
+            for one in plan.undeclared
+            if table is not None
+        ),
+    )
+
+
+def _list_actions(
+    settings: Settings, subjects: Mapping[tuple[str, str], Subjects]
+) -> list[tuple[ListName, str]]:
+    """Every action of the policy, and what else went by lot."""
+    listed: list[tuple[ListName, str]] = [("retention", one) for one in settings.actions.offers]
+    listed += [("winback", one) for one in settings.actions.winback.offers]
+    for listed_for, action in subjects:
+        name: ListName = "winback" if listed_for == "winback" else "retention"
+        if (name, action) not in listed:
+            listed.append((name, action))
+    return listed
+
+
+def _study(
+    lake: Lake, listed_for: ListName, action: str, table: FeatureTable, settings: Settings
+) -> UpliftStudy | None:
+    uplift = settings.uplift
+    read = read_with_features(lake, listed_for, action, table, uplift.maximum_rows)
+    if read is None:
+        return None
+    trial, features = read.trial, read.features
+    treated = int(trial.treated.sum())
+    if min(treated, len(trial) - treated) < uplift.minimum_model_customers // 2:
+        return None
+    apart = find_imbalance(features, trial.treated, trial.lots, table.feature_names)
+    common: dict[str, Any] = {
+        "listed_for": listed_for,
+        "action": action,
+        "measure": uplift.metric,
+        "customers": treated,
+        "controls": len(trial) - treated,
+        "lots": len(np.unique(trial.lots)),
+        "confidence": uplift.confidence,
+    }
+    error = float(np.sqrt(1 / treated + 1 / (len(trial) - treated)))
+    worst = apart[0]
+    if abs(worst.difference) > max(uplift.balance_limit, _BEYOND_CHANCE * error):
+        return UpliftStudy(
+            **common,
+            served="",
+            unlocked=False,
+            reason=Words(
+                en=f"Refused: the arms are not alike, {worst.feature} differs by"
+                f" {worst.difference:+.2f} standard deviations. It was no lot, or not this one.",
+                ko=f"거부: 두 집단이 다릅니다. {worst.feature}의 차이가 표준편차"
+                f" {worst.difference:+.2f}입니다.",
+            ),
+            strategies=(),
+            curve=(),
+        )
+    contest = compare_strategies(
+        trial, features, uplift.metric, uplift, cost_amount=_find_cost(settings, listed_for, action)
+    )
+    over, low, high = contest.over_risk
+    against = "more" if low > 0 else "less" if high < 0 else "no clear difference"
+    beside = f" Against a ranking by risk: {over:+.5f} ({low:+.5f} to {high:+.5f}), {against}."
+    beside_ko = f" 위험 순위와의 차이: {over:+.5f} ({low:+.5f}~{high:+.5f})."
+    if contest.unlocked:
+        reason = Words(
+            en=f"Unlocked: the lower bound of the Qini, {contest.low:.5f}, is above zero on"
+            f" customers that it had not learnt from.{beside}",
+            ko=f"허용: 학습하지 않은 고객에서 Qini 하한 {contest.low:.5f}이(가) 0보다 큽니다."
+            f"{beside_ko}",
+        )
+    else:
+        reason = Words(
+            en=f"Locked: the lower bound of the Qini, {contest.low:.5f}, is not above zero."
+            f"{beside}",
+            ko=f"잠김: Qini 하한 {contest.low:.5f}이(가) 0보다 크지 않습니다.{beside_ko}",
+        )
+    return UpliftStudy(
+        **common,
+        served=contest.served,
+        unlocked=contest.unlocked,
+        reason=reason,
+        strategies=contest.strategies,
+        curve=contest.curve,
+    )
+
+
+def find_imbalance(
+    features: Floats, treated: NDArray[np.bool_], lots: NDArray[np.int64], names: tuple[str, ...]
+) -> tuple[Imbalance, ...]:
+    """The features that differ most between the arms, the worst first."""
+    apart = compare_arms(features, treated, lots)
+    order = np.argsort(-np.abs(apart), kind="stable")[:_SHOWN_FEATURES]
+    return tuple(Imbalance(feature=names[place], difference=float(apart[place])) for place in order)
+
+
+def _find_cost(settings: Settings, listed_for: ListName, action: str) -> float:
+    """What reaching one customer costs; an offer's cost is in what they spend, net of discounts."""
+    offers = (
+        settings.actions.offers if listed_for == "retention" else settings.actions.winback.offers
+    )
+    offer = offers.get(action)
+    cost: Decimal = (
+        settings.economics.contact_cost_amount if offer is None else offer.contact_cost_amount
+    )
+    return float(cost)
+
+
+def _refuse(
+    lake: Lake, campaign: Campaign, table: FeatureTable, plan: Plan, settings: Settings
+) -> Undeclared:
+    treated, features = read_arms(
+        lake, campaign, table, plan.as_of, plan.known_by, plan.snapshot, settings
+    )
+    both = 0 < int(treated.sum()) < len(treated)
+    worst = (
+        find_imbalance(
+            features, treated, np.zeros(len(treated), dtype=np.int64), table.feature_names
+        )
+        if both
+        else ()
+    )
+    shown = ", ".join(f"{one.feature} {one.difference:+.2f}" for one in worst[:3]) or "none"
+    return Undeclared(
+        campaign_id=campaign.campaign_id,
+        contacted_at=campaign.decided_at,
+        customers=int(treated.sum()),
+        controls=int((~treated).sum()),
+        worst=worst,
+        reason=Words(
+            en=f"Refused: nobody declares in `uplift.campaigns` that '{campaign.campaign_id}' went"
+            " by lot, so why who was contacted is not known. Standardised differences of those"
+            f" contacted from those not: {shown}.",
+            ko=f"거부: '{campaign.campaign_id}'이(가) 추첨이었다는 선언이 `uplift.campaigns`에"
+            f" 없습니다. 연락 여부의 이유를 알 수 없습니다. 표준화 차이: {shown}.",
+        ),
+    )

@@ -1,0 +1,101 @@
+"""The ladder as rows that the action list reads, and as findings, at once or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.archive import find_findings, insert_findings
+from tasks.crash import crash_point
+from tasks.evidence import EvidenceCell, UpliftFindings
+from tasks.uplift.ladder import KNOWN_HERE
+from tasks.uplift.subjects import SQL
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tasks.warehouse import Lake
+
+
+def publish_uplift(lake: Lake, run_id: str, found: UpliftFindings) -> bool:
+    """Publish; whether it was new. Another process may have been quicker with the same run."""
+    rows = _list_rows(found)
+    with lake.writer_lock("publish uplift"):
+        if find_findings(lake, UpliftFindings, finding_id=run_id) is not None:
+            return False
+        crash_point("uplift.before_publish")
+        lake.load_arrow("effect_row", rows)
+        try:
+            with lake.publish(
+                "holdfast", f"evidence as of {found.as_of:%Y-%m-%d}", {"run_id": run_id}
+            ):
+                lake.run(
+                    SQL / "publish.sql",
+                    {
+                        "as_of": found.as_of,
+                        "known_by": found.known_by,
+                        "run_id": run_id,
+                        "metric": found.metric,
+                        "currency": found.currency,
+                    },
+                )
+                crash_point("uplift.rows_inserted")
+                insert_findings(lake, run_id, found)
+        finally:
+            lake.drop_arrow("effect_row")
+    crash_point("uplift.published")
+    return True
+
+
+def is_measured(cell: EvidenceCell) -> bool:
+    """Whether the list takes the cell's increment for the policy's guess.
+
+    What is known to do harm counts for everybody too: a guess that it helps would be worse.
+    """
+    return cell.level == KNOWN_HERE or cell.verdict == "harms"
+
+
+def _list_rows(found: UpliftFindings) -> pa.Table:
+    import pyarrow as pa
+
+    rows = []
+    for cell in found.cells:
+        # A lapse less is good: the sign turns, and with it the bounds.
+        lapse, margin = cell.lapse, cell.margin
+        rows.append(
+            {
+                "listed_for": cell.listed_for,
+                "action": cell.action,
+                "segment_id": cell.segment_id,
+                "driver": cell.driver,
+                "level": cell.level,
+                "verdict": cell.verdict,
+                "is_measured": is_measured(cell),
+                "incremental_share": None if lapse is None else -lapse.expected,
+                "low_share": None if lapse is None else -lapse.high,
+                "high_share": None if lapse is None else -lapse.low,
+                "incremental_amount": None if margin is None else margin.expected,
+                "low_amount": None if margin is None else margin.low,
+                "high_amount": None if margin is None else margin.high,
+            }
+        )
+    text, number = pa.string(), pa.float64()
+    return pa.Table.from_pylist(
+        rows,
+        pa.schema(
+            [
+                ("listed_for", text),
+                ("action", text),
+                ("segment_id", text),
+                ("driver", text),
+                ("level", pa.int32()),
+                ("verdict", text),
+                ("is_measured", pa.bool_()),
+                ("incremental_share", number),
+                ("low_share", number),
+                ("high_share", number),
+                ("incremental_amount", number),
+                ("low_amount", number),
+                ("high_amount", number),
+            ]
+        ),
+    )
