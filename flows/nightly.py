@@ -1,4 +1,4 @@
-"""The night: take in, learn, decide, score, understand. Any step stops it with one cause."""
+"""The night: take in, learn, decide, score, watch, understand. Any step stops it with one cause."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.ingest import ingest
+from flows.monitor import monitor
 from flows.score import score
 from flows.train import train
 from flows.understand import Understanding, understand
@@ -15,6 +16,7 @@ from flows.watching import watched
 from tasks.handles import Batch, ScoreTable
 from tasks.intake import steps as intake
 from tasks.intake.degrees import TrainingHold
+from tasks.monitoring import steps as monitoring
 from tasks.orchestration import run_flow
 from tasks.registry import steps as registry
 from tasks.registry.admission import Admission
@@ -24,13 +26,17 @@ from tasks.warehouse import open_lake
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What a night has done; `admission` is None, and `held` says why, if nothing was learnt."""
+    """What a night has done; `admission` is None if nothing was learnt.
+
+    `held` says why where something is missing; where it was only not due, it is empty.
+    """
 
     batches: tuple[Batch, ...]
     refused: tuple[Batch, ...]
     admission: Admission | None
     held: str
     scores: ScoreTable
+    report: monitoring.Report
     understanding: Understanding
 
 
@@ -46,21 +52,24 @@ def nightly(deployment: str | Path, actor: str = "scheduler") -> Night:
     75. Without a champion there is nothing to score with, and it ends with 75 at once.
     """
     taken = run_flow(ingest, deployment, actor)
-    hold, has_champion = _look_for_gaps(deployment)
+    hold, has_champion, is_due = _look_ahead(deployment)
     if hold is not None and not has_champion:
         raise hold.error
-    admission = run_flow(train, deployment) if hold is None else None
+    admission = run_flow(train, deployment) if hold is None and is_due else None
     scores = run_flow(score, deployment)
+    report = run_flow(monitor, deployment, actor)
     understanding = run_flow(understand, deployment)
     if hold is not None and hold.ends_night:
         raise hold.error
     held = hold.error.what if hold is not None else ""
-    return Night(taken.batches, taken.refused, admission, held, scores, understanding)
+    return Night(taken.batches, taken.refused, admission, held, scores, report, understanding)
 
 
-def _look_for_gaps(deployment: str | Path) -> tuple[TrainingHold | None, bool]:
+def _look_ahead(deployment: str | Path) -> tuple[TrainingHold | None, bool, bool]:
+    """What keeps it from learning, whether somebody serves, and whether learning is due."""
     settings = load_settings(deployment)
     with open_lake(settings) as lake:
         has_champion = registry.find_champion(lake) is not None
         standing = intake.judge_sources(lake, settings)
-        return intake.find_hold(standing, settings, has_champion=has_champion), has_champion
+        hold = intake.find_hold(standing, settings, has_champion=has_champion)
+        return hold, has_champion, not has_champion or monitoring.find_due(lake).is_due

@@ -17,7 +17,10 @@ class MonitoringSettings(Section):
         12, ge=1, le=260, description="Newest weeks of scoring whose matured outcomes are reported."
     )
     minimum_customers: int = Field(
-        200, ge=30, le=10_000_000, description="Of a week, or of those held out in it, to be judged."
+        200,
+        ge=30,
+        le=10_000_000,
+        description="Of a week, or of those held out in it, to be judged.",
     )
     minimum_churners: int = Field(
         20, ge=5, le=10_000_000, description="Among them; with fewer their figures say too little."

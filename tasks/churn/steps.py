@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from tasks.churn.data import read_training_data
+from tasks.churn.ageing import Aged, measure_ageing
+from tasks.churn.data import TrainingData, read_training_data
+from tasks.churn.profit import Economics
 from tasks.churn.record import describe_training, gather_final, prepare_directory
 from tasks.churn.training import train
 from tasks.errors import DataRejected
@@ -14,7 +16,22 @@ from tasks.orchestration import step
 from tasks.progress import show_progress
 from tasks.warehouse import Lake, quote
 
-__all__ = ["train_churn"]
+__all__ = ["age_churn", "train_churn"]
+
+
+def _age_churn(
+    lake: Lake, table: FeatureTable, drivers: Mapping[str, str], origins: int, confidence: float
+) -> list[Aged]:
+    """Fit at past cut-offs of a labelled table with fixed parameters, judge at later ones."""
+    settings = lake.settings
+    data = _read(lake, table, drivers, {})
+    return measure_ageing(
+        data,
+        settings.churn,
+        Economics.of(settings.economics),
+        origins=origins,
+        confidence=confidence,
+    )
 
 
 def _train_churn(
@@ -33,15 +50,7 @@ def _train_churn(
     settings = lake.settings
     if not table.labelled:
         raise DataRejected(f"The feature table '{table.table}' has no outcomes to learn from.")
-    rows = lake.arrow(f"select * from lake.main.{quote(table.table)} where churned is not null")
-    given = settings.features.outcome == "given"
-    data = read_training_data(
-        rows,
-        drivers={name: drivers[name] for name in table.feature_names},
-        words=words,
-        horizon_days=None if given else float(settings.features.horizon_days),
-        value_column="value_amount",
-    )
+    data = _read(lake, table, drivers, words)
     with show_progress("tuning") as report:
         result = train(
             data,
@@ -57,5 +66,20 @@ def _train_churn(
     )
 
 
+def _read(
+    lake: Lake, table: FeatureTable, drivers: Mapping[str, str], words: Mapping[str, str]
+) -> TrainingData:
+    features = lake.settings.features
+    rows = lake.arrow(f"select * from lake.main.{quote(table.table)} where churned is not null")
+    return read_training_data(
+        rows,
+        drivers={name: drivers[name] for name in table.feature_names},
+        words=words,
+        horizon_days=None if features.outcome == "given" else float(features.horizon_days),
+        value_column="value_amount",
+    )
+
+
 # Not tried again by itself: a second try of a training that failed for its data fails again.
 train_churn = step(_train_churn, name="train churn model")
+age_churn = step(_age_churn, name="see models age")
