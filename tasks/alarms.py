@@ -29,7 +29,7 @@ class MonitoringSettings(Section):
         0.001,
         gt=0,
         lt=0.2,
-        description="Chance that a night raises any alert of a kind though nothing is wrong (Holm).",
+        description="A night's chance of any alert of a kind though nothing is wrong (Holm).",
     )
     confidence: float = Field(0.90, gt=0.5, lt=1, description="Of every interval that is shown.")
     auc_tolerance: float = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -73,25 +74,20 @@ def judge_weeks(lake: Lake) -> tuple[WeekQuality, ...]:
         everybody = int(of_night.sum())
         first = int(np.flatnonzero(of_night)[0])
         for population, chosen in populations:
-            one = _judge(
-                churned[chosen],
-                probability[chosen],
-                expected[chosen],
-                value[chosen],
-                Money.of(lake.settings.economics, int(chosen.sum()) / everybody),
-                lake.settings.monitoring,
-            )
-            if one is None:
+            judged = _Judged(churned[chosen], probability[chosen], expected[chosen], value[chosen])
+            if not judged.is_enough(lake.settings.monitoring):
                 continue
+            money = Money.of(lake.settings.economics, int(chosen.sum()) / everybody)
             found.append(
-                WeekQuality(
-                    model_version=int(versions[first]),
+                judged.describe(
+                    version=int(versions[first]),
                     model_hash=str(hashes[first]),
                     week=_moment(weeks[first]),
                     as_of=_moment(moment),
                     population=population,
                     contacted=int(contacted[chosen].sum()),
-                    **one,
+                    money=money,
+                    confidence=lake.settings.monitoring.confidence,
                 )
             )
     return tuple(found)
@@ -116,33 +112,52 @@ def choose_judged(weeks: Sequence[WeekQuality], model_hash: str) -> list[WeekQua
     return chosen
 
 
-def _judge(
-    churned: Flags,
-    probability: Floats,
-    expected: Floats,
-    value: Floats,
-    money: Money,
-    settings: MonitoringSettings,
-) -> dict[str, object] | None:
-    churners = int(churned.sum())
-    enough = len(churned) >= settings.minimum_customers and churners >= settings.minimum_churners
-    if not enough:
-        return None
-    area, error = measure_auc(churned, probability)
-    gap, gap_error = measure_gap(churned, probability)
-    profit, profit_error = measure_profit(churned, expected, value, money)
-    listed = money.choose(expected)
-    return {
-        "customers": len(churned),
-        "churners": churners,
-        "auc": (
-            make_interval(area, error, settings.confidence) if np.isfinite(area + error) else None
-        ),
-        "gap": make_interval(gap, gap_error, settings.confidence),
-        "calibration_error": measure_calibration_error(churned, probability),
-        "profit": make_interval(profit, profit_error, settings.confidence),
-        "expected_profit_amount": float(expected[listed].sum()),
-    }
+@dataclass(frozen=True)
+class _Judged:
+    """Customers of one night, (n,) each: who left, and what their scores said."""
+
+    churned: Flags
+    probability: Floats
+    expected: Floats
+    value_amount: Floats
+
+    def is_enough(self, settings: MonitoringSettings) -> bool:
+        churners = int(self.churned.sum())
+        return (
+            len(self.churned) >= settings.minimum_customers
+            and churners >= settings.minimum_churners
+        )
+
+    def describe(
+        self,
+        *,
+        version: int,
+        model_hash: str,
+        week: datetime,
+        as_of: datetime,
+        population: Literal["all", "held_out"],
+        contacted: int,
+        money: Money,
+        confidence: float,
+    ) -> WeekQuality:
+        area, error = measure_auc(self.churned, self.probability)
+        gap, gap_error = measure_gap(self.churned, self.probability)
+        profit, profit_error = measure_profit(self.churned, self.expected, self.value_amount, money)
+        return WeekQuality(
+            model_version=version,
+            model_hash=model_hash,
+            week=week,
+            as_of=as_of,
+            population=population,
+            customers=len(self.churned),
+            contacted=contacted,
+            churners=int(self.churned.sum()),
+            auc=make_interval(area, error, confidence) if np.isfinite(area + error) else None,
+            gap=make_interval(gap, gap_error, confidence),
+            calibration_error=measure_calibration_error(self.churned, self.probability),
+            profit=make_interval(profit, profit_error, confidence),
+            expected_profit_amount=float(self.expected[money.choose(self.expected)].sum()),
+        )
 
 
 def _moment(microseconds: int) -> datetime:

@@ -1,4 +1,4 @@
-"""Rows of feature tables as columns of numbers; of many customers a part that is always the same."""
+"""Rows of feature tables as columns of numbers; of very many customers always the same part."""
 
 from __future__ import annotations
 

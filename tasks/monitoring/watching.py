@@ -255,7 +255,9 @@ def _find_causes(
 ) -> list[DriftCause]:
     profiles = {one.name: one for one in reference.inputs}
     drifted = [one for one in inputs if one.is_drift]
-    causes, real, asked = [], [], []
+    causes: list[DriftCause] = []
+    real: list[str] = []
+    asked: list[str] = []
     for table in dict.fromkeys(one.source for one in drifted):
         names = tuple(one.name for one in drifted if one.source == table)
         levels = read_levels(
