@@ -48,7 +48,8 @@ def find_due(lake: Lake) -> Due:
     last = find_training(lake)
     if last is None:
         return Due(True, "nothing was ever trained")
-    age = read_clock() - last.decided_at
+    # A clock that was set back must not keep every night from training.
+    age = max(timedelta(), read_clock() - last.decided_at)
     asking = find_asking(list_alerts(lake), last)
     if asking:
         ids = tuple(one.alert_id for one in asking)

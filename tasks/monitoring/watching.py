@@ -60,6 +60,17 @@ def watch(
     found, wanted = _look(
         lake, champion, predictor, tonight, reference, sources, has_weeks=has_weeks
     )
+    return publish_watch(lake, finding_id, found, wanted, actor)
+
+
+def publish_watch(
+    lake: Lake,
+    finding_id: str,
+    found: MonitoringFindings,
+    wanted: Sequence[Wanted],
+    actor: str = "holdfast",
+) -> MonitoringFindings:
+    """The figures and the alerts that they call for, in one transaction; once, whoever races us."""
     with lake.writer_lock("publish monitoring"):
         done = find_findings(lake, MonitoringFindings, finding_id=finding_id)
         if done is not None:

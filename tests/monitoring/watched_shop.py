@@ -1,4 +1,4 @@
-"""A small shop whose champion has scored a few nights, so that there is something to look back at."""
+"""A small shop whose champion has scored a few nights: there is something to look back at."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ def make_watched(
                     "auc": (promised, promised - 0.02, promised + 0.02),
                 },
             )
-            promote(lake, keep_unregistered(lake, candidate, 1), say("serve_rule"), None)
+            decision = replace(say("serve_rule"), decided_at=at(301))
+            promote(lake, keep_unregistered(lake, candidate, 1), decision, None)
         for moment in SCORED:
             with standing_at(moment + timedelta(days=1)):
                 score_night(lake, moment)
