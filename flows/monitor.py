@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.watching import watched
 from tasks.clock import find_time
 from tasks.features import steps as features
 from tasks.intake import steps as intake
@@ -16,6 +17,7 @@ from tasks.warehouse import open_lake
 
 
 @flow(name="monitor")
+@watched("monitor")
 def monitor(deployment: str | Path, actor: str = "holdfast") -> monitoring.Report:
     """Judge, raise and follow alerts, and draw the page. The same night twice is one look.
 

@@ -1,4 +1,4 @@
-"""The night: take in, learn, decide, score, watch, understand. Any step stops it with one cause."""
+"""The night: take in, learn, decide, score, understand, watch. Any step stops it with one cause."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Night:
     admission: Admission | None
     held: str
     scores: ScoreTable
-    report: monitoring.Report
     understanding: Understanding
+    report: monitoring.Report
 
 
 @flow(name="nightly")
@@ -57,12 +57,13 @@ def nightly(deployment: str | Path, actor: str = "scheduler") -> Night:
         raise hold.error
     admission = run_flow(train, deployment) if hold is None and is_due else None
     scores = run_flow(score, deployment)
-    report = run_flow(monitor, deployment, actor)
     understanding = run_flow(understand, deployment)
+    # Last: whatever happens in it, everybody has their lists and pages.
+    report = run_flow(monitor, deployment, actor)
     if hold is not None and hold.ends_night:
         raise hold.error
     held = hold.error.what if hold is not None else ""
-    return Night(taken.batches, taken.refused, admission, held, scores, report, understanding)
+    return Night(taken.batches, taken.refused, admission, held, scores, understanding, report)
 
 
 def _look_ahead(deployment: str | Path) -> tuple[TrainingHold | None, bool, bool]:

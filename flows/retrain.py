@@ -9,6 +9,7 @@ from prefect import flow
 
 from flows.score import score
 from flows.train import train
+from flows.watching import watched
 from tasks.monitoring import steps as monitoring
 from tasks.orchestration import run_flow
 from tasks.registry.admission import Admission
@@ -19,6 +20,7 @@ _LOG = logging.getLogger("holdfast.retrain")
 
 
 @flow(name="retrain")
+@watched("monitor retrain")
 def retrain(deployment: str | Path) -> Admission | None:
     """Train if an alert still asks for it, and close the alert with what the gate said.
 
