@@ -81,11 +81,10 @@ def find_shifts(
     days: Floats,
     tonight: Mapping[str, Floats],
     tonight_day: float,
-    rows: Floats,
 ) -> list[Shift]:
     """Each input's shift; `days` (cut-offs,) and `tonight_day` are in one unit of time.
 
-    `rows` (cut-offs,) are the customers of each. What `tonight` lacks is missing for everybody.
+    What `tonight` lacks is missing for everybody.
     """
     here = {
         one.name: place_values(tonight.get(one.name, np.full(1, np.nan)), np.asarray(one.grid))

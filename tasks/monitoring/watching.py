@@ -147,8 +147,11 @@ def _look(
             )
         )
     else:
-        shifts = _find_shifts(reference, columns, tonight.as_of[-1], sources)
-        inputs = _price_inputs(shifts, reference, pricing, sources, monitoring.alpha, lake)
+        # What a source that was left out would bring is not there, and its staleness says so.
+        here = {*tonight.feature_names, VALUE}
+        watched = {name: table for name, table in sources.items() if name in here}
+        shifts = _find_shifts(reference, columns, tonight.as_of[-1], watched)
+        inputs = _price_inputs(shifts, reference, pricing, watched, lake)
         causes = _find_causes(lake, inputs, reference, pricing, tonight)
     if not weeks:
         notes.append(
@@ -223,9 +226,8 @@ def _find_shifts(
 ) -> list[Shift]:
     profiles = [one for one in reference.inputs if one.name in sources]
     days = np.asarray([cutoff.timestamp() for cutoff in reference.cutoffs]) / 86_400
-    rows = np.asarray(reference.cutoff_customers, dtype=np.float64)
-    tonight = {name: columns[name] for name in (one.name for one in profiles) if name in columns}
-    return find_shifts(profiles, days, tonight, as_of.timestamp() / 86_400, rows)
+    tonight = {one.name: columns[one.name] for one in profiles if one.name in columns}
+    return find_shifts(profiles, days, tonight, as_of.timestamp() / 86_400)
 
 
 def _price_inputs(
@@ -233,13 +235,12 @@ def _price_inputs(
     reference: ReferenceFindings,
     pricing: Pricing,
     sources: Mapping[str, str],
-    alpha: float,
     lake: Lake,
 ) -> list[InputDrift]:
     """Every input with what it costs, the dearest first."""
     profiles = {one.name: one for one in reference.inputs}
     adjusted = adjust([one.p_value for one in shifts])
-    least = lake.settings.monitoring.minimum_shift
+    monitoring = lake.settings.monitoring
     found = [
         InputDrift(
             name=one.name,
@@ -250,7 +251,7 @@ def _price_inputs(
             expected_missing_share=one.expected_missing_share,
             p_value=p_value,
             lost_amount=pricing.price([profiles[one.name]]),
-            is_drift=p_value <= alpha and one.size >= least,
+            is_drift=p_value <= monitoring.alpha and one.size >= monitoring.minimum_shift,
         )
         for one, p_value in zip(shifts, adjusted, strict=True)
     ]
@@ -276,7 +277,7 @@ def _find_causes(
             table,
             tonight.as_of[-1],
             tonight.known_by[-1],
-            lake.snapshot(),
+            tonight.snapshot_id,
             lake.settings.monitoring.evidence_batches,
         )
         jumps = find_jumps(table, levels, reference.cutoffs[-1], lake.settings.monitoring)

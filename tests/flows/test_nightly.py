@@ -79,7 +79,7 @@ def test_a_night_is_completed_and_nothing_of_it_is_lost(
         "nightly", "ingest", "train", "score", "understand",
     ]  # fmt: skip
     parts = ["value", "segment", "explain", "forecast", "act", "portray"]
-    assert [run["flow_name"] for run in runs[5:11]] == parts
+    assert [run["flow_name"] for run in runs[5:12]] == [*parts, "monitor"]
     assert {run["state_type"] for run in runs} == {"COMPLETED"}
     # The parts are subflows of the night, with the steps as their tasks.
     night, ingest, train, score = runs[:4]

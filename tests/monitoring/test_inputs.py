@@ -16,7 +16,6 @@ from tasks.sections import EconomicsSettings
 CUTOFFS, CUSTOMERS = 8, 400
 DAYS = np.arange(CUTOFFS) * 30.0
 TONIGHT = DAYS[-1] + 60.0
-ROWS = np.full(CUTOFFS, float(CUSTOMERS))
 
 
 def profile(name: str, random: np.random.Generator, trend: float = 0.0) -> InputProfile:
@@ -26,7 +25,7 @@ def profile(name: str, random: np.random.Generator, trend: float = 0.0) -> Input
 
 
 def shift(made: InputProfile, values: np.ndarray) -> float:
-    (found,) = find_shifts([made], DAYS, {made.name: values}, TONIGHT, ROWS)
+    (found,) = find_shifts([made], DAYS, {made.name: values}, TONIGHT)
     return found.p_value
 
 
@@ -51,7 +50,7 @@ def test_a_trend_goes_on_without_an_alarm() -> None:
 
 def test_an_input_that_is_not_there_is_missing_for_everybody() -> None:
     made = profile("gone", np.random.default_rng(3))
-    (found,) = find_shifts([made], DAYS, {}, TONIGHT, ROWS)
+    (found,) = find_shifts([made], DAYS, {}, TONIGHT)
     assert found.missing_share == 1
     assert found.size == pytest.approx(1)
 
@@ -63,7 +62,7 @@ def test_noise_raises_an_alarm_no_more_often_than_alpha() -> None:
     for _ in range(40):
         made = [profile(f"input_{n}", random) for n in range(8)]
         tonight = {one.name: random.gamma(2, 10, CUSTOMERS) for one in made}
-        found = find_shifts(made, DAYS, tonight, TONIGHT, ROWS)
+        found = find_shifts(made, DAYS, tonight, TONIGHT)
         alarms += min(adjust([one.p_value for one in found])) <= 0.05
     assert alarms <= 6  # 2 are expected
 
