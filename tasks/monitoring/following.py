@@ -6,6 +6,7 @@ an event carries its alert's id, and a verdict stands once.
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -127,14 +128,14 @@ def _close_gone(lake: Lake, found: MonitoringFindings, actor: str) -> None:
 def _tell_oncall(lake: Lake, actor: str) -> None:
     """One item a cause: of all open alerts of a kind and subject, the newest one's words."""
     alerts = list_alerts(lake)
-    still = {_key(one) for one in alerts if one.state != "closed"}
-    for alert in alerts:
-        if alert.state == "closed":
-            continue
+    # They are in the order in which they were raised: of equal keys the newest stays.
+    still = {_key(one): one for one in alerts if one.state != "closed"}
+    command = f"holdfast -d {shlex.quote(lake.settings.called)}"
+    for key, alert in still.items():
         table, _, column = alert.subject.partition(".")
         is_fault = alert.kind == "data_fault"
         cause = Cause(
-            key=_key(alert),
+            key=key,
             code=CODE,
             level="fault",
             source=SOURCE,
@@ -145,15 +146,15 @@ def _tell_oncall(lake: Lake, actor: str) -> None:
             "alert": alert.alert_id,
             "found": "; ".join(alert.report.get("evidence", [])),
             "next": (
-                f"look at the newest batches of {table}; if they are wrong, take them back:"
-                " holdfast quarantine"
+                f"look at the newest batches of {table}; if they are wrong, supersede them"
+                f" ({command} ingest --supersede)"
                 if is_fault
-                else f"holdfast monitor; right or wrong: holdfast monitor mark {alert.alert_id}"
+                else f"{command} monitor; then {command} monitor mark {alert.alert_id} VERDICT"
             ),
         }
         raise_incident(lake, cause, table=table if is_fault else "", actor=actor, report=report)
         crash_point("monitoring.item_raised")
-    for key in {_key(one) for one in alerts} - still:
+    for key in {_key(one) for one in alerts} - set(still):
         resolve_raised(lake, key, actor=actor, reason="its alerts are closed")
 
 
