@@ -260,7 +260,7 @@ def show(watched: Watched, found: list[Any], seconds: float) -> None:
 
 def show_quality(watched: Watched, home: Path) -> None:
     """What was expected of each night's scores, and what then came."""
-    from tasks.findings import MonitoringFindings
+    from tasks.quality import MonitoringFindings
     from tasks.warehouse import open_lake
 
     with open_lake(load_settings(home / f"{watched.name}.yaml")) as lake:

@@ -13,9 +13,9 @@ from tasks.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.findings import DecayFindings
     from tasks.monitoring.alerts import Alert, Precision
     from tasks.monitoring.steps import Report
+    from tasks.quality import DecayFindings
 
 monitor_commands = typer.Typer(
     invoke_without_command=True, help="How the model is doing, and alerts.", rich_markup_mode=None

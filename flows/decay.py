@@ -9,9 +9,9 @@ from prefect import flow
 from tasks.churn import steps as churn
 from tasks.clock import find_time
 from tasks.features import steps as features
-from tasks.findings import DecayFindings
 from tasks.intake import steps as intake
 from tasks.monitoring import steps as monitoring
+from tasks.quality import DecayFindings
 from tasks.settings import load_settings
 from tasks.warehouse import open_lake
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from tasks.archive import find_findings, insert_findings, recall_findings
 from tasks.crash import crash_point
-from tasks.findings import AgeLoss, DecayFindings, Figure
 from tasks.handles import FeatureTable, Interval
 from tasks.monitoring.measures import deviation_of
+from tasks.quality import AgeLoss, DecayFindings, Figure
 
 if TYPE_CHECKING:
     from tasks.alarms import MonitoringSettings

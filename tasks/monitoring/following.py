@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.crash import crash_point
-from tasks.findings import MonitoringFindings, WeekQuality
 from tasks.handles import Cause, Champion, Interval
 from tasks.incidents.queue import raise_incident, resolve_raised
 from tasks.monitoring.alerts import Alert, change_alerts, list_alerts
 from tasks.monitoring.judging import judge_alert
 from tasks.monitoring.outcomes import choose_judged
 from tasks.monitoring.retraining import find_due
+from tasks.quality import MonitoringFindings, WeekQuality
 
 if TYPE_CHECKING:
     from tasks.warehouse import Lake

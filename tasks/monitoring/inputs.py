@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.findings import InputProfile
 from tasks.monitoring.money import Floats
+from tasks.quality import InputProfile
 
 POINTS = 201
 # Degrees of freedom that the other inputs lend.

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from tasks.findings import DriftCause, PerformanceEstimate, WeekQuality
 from tasks.handles import Interval
 from tasks.monitoring.alerts import Alert, Verdict, Wanted
 from tasks.monitoring.measures import deviation_of
+from tasks.quality import DriftCause, PerformanceEstimate, WeekQuality
 
 if TYPE_CHECKING:
     from tasks.alarms import MonitoringSettings

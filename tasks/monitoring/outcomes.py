@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tasks.alarms import MonitoringSettings
-from tasks.findings import WeekQuality
 from tasks.monitoring.measures import (
     make_interval,
     measure_auc,
@@ -20,6 +19,7 @@ from tasks.monitoring.measures import (
     measure_profit,
 )
 from tasks.monitoring.money import Flags, Floats, Money
+from tasks.quality import WeekQuality
 
 if TYPE_CHECKING:
     from tasks.warehouse import Lake

@@ -12,9 +12,9 @@ from tasks.archive import find_findings
 from tasks.crash import crash_point
 from tasks.durability import write_page
 from tasks.exports import export_directory
-from tasks.findings import DecayFindings, Figure, MonitoringFindings, WeekQuality
 from tasks.monitoring.alerts import Alert, Precision, list_alerts, measure_precision
 from tasks.monitoring.outcomes import choose_judged
+from tasks.quality import DecayFindings, Figure, MonitoringFindings, WeekQuality
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tasks.findings import InputProfile
 from tasks.monitoring.inputs import take_back
 from tasks.monitoring.money import Floats, Money
+from tasks.quality import InputProfile
 
 # What a customer is worth stands beside the inputs: a wrong amount makes a wrong list too.
 VALUE = "value_amount"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.archive import find_findings, insert_findings
-from tasks.findings import ReferenceFindings
 from tasks.handles import Champion, FeatureTable
 from tasks.monitoring.inputs import profile_input
 from tasks.monitoring.pricing import VALUE
 from tasks.monitoring.reading import read_columns
+from tasks.quality import ReferenceFindings
 from tasks.warehouse import quote
 
 if TYPE_CHECKING:

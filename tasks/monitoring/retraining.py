@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.archive import find_findings
-from tasks.findings import DecayFindings
 from tasks.moments import read_clock
 from tasks.monitoring.alerts import ASKS_FOR_TRAINING, Alert, change_alerts, list_alerts
+from tasks.quality import DecayFindings
 from tasks.tracking.tracker import model_name
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import HoldfastError
 from tasks.escaping import escape_markdown as safe
-from tasks.findings import MonitoringFindings, ReferenceFindings
 from tasks.handles import Champion, FeatureTable, Predictor
 from tasks.monitoring.ageing import conclude
 from tasks.monitoring.alerts import list_alerts, mark_alert, measure_precision
@@ -19,6 +18,7 @@ from tasks.monitoring.reference import find_reference, keep_reference
 from tasks.monitoring.retraining import close_answered, find_due
 from tasks.monitoring.watching import find_promise, watch
 from tasks.orchestration import publish_markdown, send_event, step
+from tasks.quality import MonitoringFindings, ReferenceFindings
 from tasks.tracking.tracker import open_tracker
 
 if TYPE_CHECKING:

@@ -12,14 +12,7 @@ import numpy as np
 
 from tasks.archive import find_findings, insert_findings
 from tasks.crash import crash_point
-from tasks.findings import (
-    DriftCause,
-    InputDrift,
-    MonitoringFindings,
-    PerformanceEstimate,
-    ReferenceFindings,
-    Words,
-)
+from tasks.findings import Words
 from tasks.handles import Champion, FeatureTable, Interval, Predictor
 from tasks.monitoring.alerts import Wanted, choose_new, insert_new, list_alerts
 from tasks.monitoring.inputs import Shift, adjust, find_shifts
@@ -31,6 +24,13 @@ from tasks.monitoring.pricing import VALUE, Pricing
 from tasks.monitoring.reading import read_columns
 from tasks.monitoring.reference import describe_size
 from tasks.monitoring.tracing import find_jumps, read_levels
+from tasks.quality import (
+    DriftCause,
+    InputDrift,
+    MonitoringFindings,
+    PerformanceEstimate,
+    ReferenceFindings,
+)
 
 if TYPE_CHECKING:
     from tasks.warehouse import Lake

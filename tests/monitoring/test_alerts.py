@@ -14,7 +14,6 @@ from uuid import UUID
 import pytest
 
 from tasks.errors import UsageError
-from tasks.findings import MonitoringFindings, PerformanceEstimate
 from tasks.handles import Champion
 from tasks.incidents.queue import list_incidents
 from tasks.moments import standing_at
@@ -31,6 +30,7 @@ from tasks.monitoring.following import EVENT, follow_alerts
 from tasks.monitoring.judging import judge_alert, want_alerts
 from tasks.monitoring.retraining import find_due, find_interval
 from tasks.monitoring.watching import publish_watch
+from tasks.quality import MonitoringFindings, PerformanceEstimate
 from tasks.warehouse import Lake
 from tests.features.shop import at
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.findings import InputProfile
 from tasks.monitoring.inputs import adjust, find_shifts, place_values, profile_input, take_back
 from tasks.monitoring.money import Money
 from tasks.monitoring.pricing import VALUE, Pricing
+from tasks.quality import InputProfile
 from tasks.sections import EconomicsSettings
 
 CUTOFFS, CUSTOMERS = 8, 400

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from tasks.features.outcomes import join_outcomes
-from tasks.findings import WeekQuality
 from tasks.monitoring.outcomes import SCORED, choose_judged, judge_weeks, stage_weeks
+from tasks.quality import WeekQuality
 from tasks.settings import PROJECT
 from tasks.warehouse import Lake, quote
 from tests.features.shop import at, order, put

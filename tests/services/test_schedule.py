@@ -48,7 +48,7 @@ def test_an_entry_without_more_runs_alone_and_on_no_schedule(tmp_path: Path) -> 
         ("    schedules: [{interval: 0}]\n", "interval"),
         ("    concurrency_limit: {limit: 0}\n", "limit"),
         ("    triggers: [{event: prefect.anything}]\n", "event"),
-        ("    triggers: [{evnt: holdfast.retraining.due}]\n", "evnt"),
+        ("    triggers: [{evnt: holdfast.retraining.due}]\n", "triggers.0.event"),
         ("    concurrency_limit: {collision_strategy: QUEUE}\n", "collision_strategy"),
         ("  - name: tick\n    entrypoint: a.b\n", "two deployments are called tick"),
         ("  - name: file\n    entrypoint: flows/nightly.py:nightly\n", "entrypoint"),
