@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.acting import act
+from flows.alerting import monitor_commands
 from flows.explaining import reasons
 from flows.forecasting import forecast
 from flows.grouping import segments
@@ -197,6 +198,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("rollback")(rollback)
     app.add_typer(registry_commands, name="registry")
     app.add_typer(rollout_commands, name="rollout")
+    app.add_typer(monitor_commands, name="monitor")
     add_quarantine(app)
     app.add_typer(rules, name="rules")
     app.command("settings")(settings_reference)

@@ -1,4 +1,4 @@
-"""The night: take in, learn, decide, score, understand. Any step stops it with one cause."""
+"""The night: take in, learn, decide, score, understand, watch. Any step stops it with one cause."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.ingest import ingest
+from flows.monitor import monitor
 from flows.rollout import begin_admitted, step_rollout
 from flows.score import score
 from flows.train import train
@@ -16,6 +17,7 @@ from flows.watching import watched
 from tasks.handles import Batch, ScoreTable
 from tasks.intake import steps as intake
 from tasks.intake.degrees import TrainingHold
+from tasks.monitoring import steps as monitoring
 from tasks.orchestration import run_flow
 from tasks.registry import steps as registry
 from tasks.registry.admission import Admission
@@ -27,9 +29,10 @@ from tasks.warehouse import open_lake
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What a night has done; `admission` is None, and `held` says why, if nothing was learnt.
+    """What a night has done; `admission` is None if nothing was learnt.
 
-    `rollout` is the one that is running or was the last, None without any.
+    `held` says why where something is missing; where it was only not due, it is empty. `rollout` is
+    the one that is running or was the last, None without any.
     """
 
     batches: tuple[Batch, ...]
@@ -38,6 +41,7 @@ class Night:
     held: str
     scores: ScoreTable
     understanding: Understanding
+    report: monitoring.Report
     rollout: Rollout | None = None
 
 
@@ -57,19 +61,23 @@ def nightly(deployment: str | Path, actor: str = "scheduler") -> Night:
     stepped = (
         run_flow(step_rollout, deployment, rescore=False) if _has_rollout(deployment) else None
     )
-    hold, has_champion = _look_for_gaps(deployment)
+    hold, has_champion, is_due = _look_ahead(deployment)
     if hold is not None and not has_champion:
         raise hold.error
-    admission = run_flow(train, deployment) if hold is None else None
+    admission = run_flow(train, deployment) if hold is None and is_due else None
     if admission is not None and admission.decision.outcome == "admit":
         stepped = run_flow(begin_admitted, deployment)
     scores = run_flow(score, deployment)
     understanding = run_flow(understand, deployment)
+    # Last: whatever happens in it, everybody has their lists and pages.
+    report = run_flow(monitor, deployment, actor)
     if hold is not None and hold.ends_night:
         raise hold.error
     held = hold.error.what if hold is not None else ""
     rollout = stepped.rollout if stepped is not None else None
-    return Night(taken.batches, taken.refused, admission, held, scores, understanding, rollout)
+    return Night(
+        taken.batches, taken.refused, admission, held, scores, understanding, report, rollout
+    )
 
 
 def _has_rollout(deployment: str | Path) -> bool:
@@ -77,9 +85,11 @@ def _has_rollout(deployment: str | Path) -> bool:
         return bool(rollouts.list_rollouts(lake))
 
 
-def _look_for_gaps(deployment: str | Path) -> tuple[TrainingHold | None, bool]:
+def _look_ahead(deployment: str | Path) -> tuple[TrainingHold | None, bool, bool]:
+    """What keeps it from learning, whether somebody serves, and whether learning is due."""
     settings = load_settings(deployment)
     with open_lake(settings) as lake:
         has_champion = registry.find_champion(lake) is not None
         standing = intake.judge_sources(lake, settings)
-        return intake.find_hold(standing, settings, has_champion=has_champion), has_champion
+        hold = intake.find_hold(standing, settings, has_champion=has_champion)
+        return hold, has_champion, not has_champion or monitoring.find_due(lake).is_due

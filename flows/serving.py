@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.orchestration import EVENT_RESOURCE
 from tasks.services.prefect_server import PrefectApi
 from tasks.services.schedule import Deployment, catch_up, count_missed, read_schedule
 
@@ -34,6 +35,7 @@ def build_deployment(deployment: Deployment) -> RunnerDeployment:
     """Our entry as Prefect's deployment, with the flow found by its module."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.deployments.runner import EntrypointType
+    from prefect.events import DeploymentEventTrigger
     from prefect.schedules import Cron, Interval
 
     schedules = [
@@ -51,6 +53,16 @@ def build_deployment(deployment: Deployment) -> RunnerDeployment:
         tags=list(deployment.tags),
         parameters=dict(deployment.parameters),
         schedules=schedules,
+        triggers=[
+            DeploymentEventTrigger(
+                name=f"{deployment.name} on {trigger.event}",
+                expect={trigger.event},
+                match={
+                    "prefect.resource.id": EVENT_RESOURCE + str(deployment.parameters["deployment"])
+                },
+            )
+            for trigger in deployment.triggers
+        ],
         concurrency_limit=ConcurrencyLimitConfig(
             limit=limit.limit,
             collision_strategy=ConcurrencyLimitStrategy(limit.collision_strategy),

@@ -453,6 +453,20 @@ LEDGER: dict[str, tuple[Column, ...]] = {
         Column("recorded_at", "TIMESTAMPTZ"),
         Column("content", "JSON"),
     ),
+    # What monitoring has raised: a state of an alert is a row, the latest row is the state.
+    "alerts": (
+        Column("alert_id", "VARCHAR"),
+        Column("kind", "VARCHAR"),
+        Column("subject", "VARCHAR"),
+        Column("raised_at", "TIMESTAMPTZ"),
+        Column("as_of", "TIMESTAMPTZ"),
+        Column("state", "VARCHAR"),
+        Column("verdict", "VARCHAR", nullable=True),
+        Column("recorded_at", "TIMESTAMPTZ"),
+        Column("actor", "VARCHAR"),
+        Column("reason", "VARCHAR"),
+        Column("report", "JSON"),
+    ),
     "erasures": (
         Column("erasure_id", "VARCHAR"),
         Column("customer_pseudonym", "VARCHAR"),

@@ -11,52 +11,25 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Kind = Literal["value", "segments", "reasons", "forecasts", "actions", "uplift"]
+from tasks.finding import Contest as Contest
+from tasks.finding import Finding as Finding
+from tasks.finding import Night as Night
+from tasks.finding import Words as Words
+from tasks.quality import DecayFindings, MonitoringFindings, ReferenceFindings
 
-
-class Finding(BaseModel):
-    """Strict, frozen, closed: what is read back is what was written."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-
-class Words(Finding):
-    """A text for a person in both languages."""
-
-    en: str
-    ko: str
-
-
-class Contest(Finding):
-    """A model against the best rule on the same customers: who is served, and by how much.
-
-    `difference` is served less rival in `measure`, with its interval where one was computed.
-    """
-
-    served: str
-    served_kind: Literal["model", "rule"]
-    rival: str
-    measure: str
-    higher_is_better: bool
-    served_figure: float
-    rival_figure: float
-    difference: float
-    low: float | None = None
-    high: float | None = None
-    reason: str
-
-
-class Night(Finding):
-    """What every finding says of itself."""
-
-    deployment: str
-    as_of: datetime
-    known_by: datetime
-    snapshot_id: int
-    currency: str | None
-    notes: tuple[Words, ...] = ()
+Kind = Literal[
+    "value",
+    "segments",
+    "reasons",
+    "forecasts",
+    "actions",
+    "uplift",
+    "reference",
+    "monitoring",
+    "decay",
+]
 
 
 # --- lifetime value -------------------------------------------------------------------------
@@ -395,4 +368,7 @@ FINDINGS: dict[Kind, type[Night]] = {
     "reasons": ReasonFindings,
     "forecasts": ForecastFindings,
     "actions": ActionFindings,
+    "reference": ReferenceFindings,
+    "monitoring": MonitoringFindings,
+    "decay": DecayFindings,
 }

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
 
 from tasks.errors import HoldfastError, ServiceDown
 from tasks.liveness import process_tag
@@ -24,6 +25,8 @@ from tasks.liveness import process_tag
 P = ParamSpec("P")
 R = TypeVar("R")
 _LOG = logging.getLogger("holdfast.orchestration")
+# What an event is about: this and the name of a deployment of ours.
+EVENT_RESOURCE = "holdfast.deployment."
 _WITHOUT_ARTIFACTS = ContextVar("_WITHOUT_ARTIFACTS", default=False)
 
 
@@ -168,6 +171,35 @@ def publish_link(key: str, link: str, text: str) -> None:
     from prefect.artifacts import create_link_artifact
 
     create_link_artifact(key=_as_key(key), link=link, link_text=text)
+
+
+def send_event(event: str, deployment: str, payload: dict[str, Any], event_id: UUID) -> bool:
+    """Tell Prefect that something happened to a deployment; whether its server answered.
+
+    The event is about the resource `holdfast.deployment.<name>`, which automations match.
+    """
+    # Not `emit_event`: it hands over to a thread that drops what it cannot deliver, and whoever
+    # asks for work must know whether it was heard.
+    if not prefect_answers():
+        return False
+    import httpx
+    from prefect import get_client
+    from prefect.events.schemas.events import Event
+    from prefect.types._datetime import now
+
+    told = Event(
+        event=event,
+        occurred=now("UTC"),
+        resource={"prefect.resource.id": f"{EVENT_RESOURCE}{deployment}"},
+        payload=payload,
+        id=event_id,
+    )
+    try:
+        with get_client(sync_client=True) as client:
+            answer = client.request("POST", "/events", json=[told.model_dump(mode="json")])
+            return bool(answer.is_success)
+    except httpx.HTTPError:
+        return False
 
 
 def notify_through_block(block: str, subject: str, body: str) -> None:

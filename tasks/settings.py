@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from tasks.alarms import MonitoringSettings
 from tasks.channels import OncallSettings
 from tasks.contracts import POPULATION
 from tasks.drivers import ReasonsSettings
@@ -81,6 +82,7 @@ class Settings(Section):
     reasons: ReasonsSettings
     rollout: RolloutSettings
     uplift: UpliftSettings
+    monitoring: MonitoringSettings
 
     @model_validator(mode="after")
     def _knows_its_customers(self) -> Self:

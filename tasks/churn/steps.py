@@ -7,7 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.churn.data import read_training_data
+from tasks.churn.ageing import Aged, measure_ageing
+from tasks.churn.data import TrainingData, read_training_data
+from tasks.churn.profit import Economics
 from tasks.churn.record import describe_training, gather_final, prepare_directory
 from tasks.churn.training import train
 from tasks.errors import DataRejected
@@ -19,7 +21,23 @@ from tasks.warehouse import Lake, quote
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["train_churn"]
+__all__ = ["age_churn", "train_churn"]
+
+
+def _age_churn(
+    lake: Lake, table: FeatureTable, drivers: Mapping[str, str], origins: int, confidence: float
+) -> list[Aged]:
+    """Fit at past cut-offs of a labelled table with fixed parameters, judge at later ones."""
+    settings = lake.settings
+    data, _ = _read(lake, table, drivers, {})
+    return measure_ageing(
+        data,
+        settings.churn,
+        Economics.of(settings.economics),
+        origins=origins,
+        confidence=confidence,
+    )
+
 
 _SQL = Path(__file__).with_name("sql")
 _SEGMENT = "known_segment"
@@ -41,16 +59,7 @@ def _train_churn(
     settings = lake.settings
     if not table.labelled:
         raise DataRejected(f"The feature table '{table.table}' has no outcomes to learn from.")
-    rows, last = _read_labelled(lake, table)
-    given = settings.features.outcome == "given"
-    data = read_training_data(
-        rows,
-        drivers={name: drivers[name] for name in table.feature_names},
-        words=words,
-        horizon_days=None if given else float(settings.features.horizon_days),
-        value_column="value_amount",
-        slice_columns=[_SEGMENT] if _SEGMENT in rows.column_names else [],
-    )
+    data, last = _read(lake, table, drivers, words)
     with show_progress("tuning") as report:
         result = train(
             data,
@@ -64,6 +73,22 @@ def _train_churn(
         describe_training(result, settings, table, known_by, at_cutoff=int(last["customers"])),
         gather_final(result, data, settings),
     )
+
+
+def _read(
+    lake: Lake, table: FeatureTable, drivers: Mapping[str, str], words: Mapping[str, str]
+) -> tuple[TrainingData, dict[str, Any]]:
+    features = lake.settings.features
+    rows, last = _read_labelled(lake, table)
+    data = read_training_data(
+        rows,
+        drivers={name: drivers[name] for name in table.feature_names},
+        words=words,
+        horizon_days=None if features.outcome == "given" else float(features.horizon_days),
+        value_column="value_amount",
+        slice_columns=[_SEGMENT] if _SEGMENT in rows.column_names else [],
+    )
+    return data, last
 
 
 def _read_labelled(lake: Lake, table: FeatureTable) -> tuple[pa.Table, dict[str, Any]]:
@@ -90,3 +115,4 @@ def _read_labelled(lake: Lake, table: FeatureTable) -> tuple[pa.Table, dict[str,
 
 # Not tried again by itself: a second try of a training that failed for its data fails again.
 train_churn = step(_train_churn, name="train churn model")
+age_churn = step(_age_churn, name="see models age")

@@ -305,6 +305,11 @@ def _open_crew(settings: ChurnSettings, directory: Path) -> Iterator[_Crew]:
     pool.close(now=False)
 
 
+def first_params(settings: ChurnSettings, rows: int) -> dict[str, float | int]:
+    """The parameters that every tuning tries first, moved into the settings' bounds."""
+    return _space(settings, rows)[1]
+
+
 def _space(
     settings: ChurnSettings, fewest_rows: int
 ) -> tuple[dict[str, Any], dict[str, float | int]]:

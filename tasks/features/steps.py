@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tasks.audits import LeakAudit
-from tasks.contracts import CONTRACTS
+from tasks.contracts import CONTRACTS, POPULATION
 from tasks.features.audit import audit_features, check_outcomes, describe_audit
 from tasks.features.building import build_features, feature_drivers
-from tasks.features.declaration import DRIVERS, declared
+from tasks.features.declaration import DRIVERS, FEATURES, declared
+from tasks.features.outcomes import join_outcomes
+from tasks.features.recalling import recall_newest, recall_training
 from tasks.features.sufficiency import check_sufficiency
 from tasks.handles import FeatureTable
 from tasks.orchestration import step
@@ -38,8 +40,20 @@ def features_of(table: str) -> tuple[str, ...]:
     return tuple(feature.name for feature in declared((table,)))
 
 
+def describe_sources(settings: FeaturesSettings) -> dict[str, str]:
+    """The canonical table of each input that is watched, and of what a customer is worth.
+
+    Those of the season move by design and are left out.
+    """
+    watched = {one.name: one.source for one in FEATURES if one.driver != "season"}
+    return {**watched, "value_amount": POPULATION[settings.outcome]}
+
+
 check_enough = step(check_sufficiency, name="check that there is enough to learn from")
 build = step(build_features, name="build features", retries=2)
 audit = step(_audit, name="audit features for leaks")
 audit_outcomes = step(check_outcomes, name="check the outcomes")
 describe_drivers = step(_describe_drivers, name="name the drivers")
+join_labels = step(join_outcomes, name="join matured outcomes")
+recall = step(recall_newest, name="find tonight's features")
+recall_learnt = step(recall_training, name="find the champion's training inputs")

@@ -38,7 +38,7 @@ _KILL_COUNTS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 FAULT_CODES = ("CRASHED", "OOM", "SERVICE", "MLFLOW", "DISK", "CORRUPT", "INTEGRITY", "BUG")
 
 # A good end of the night is one of each of its parts too.
-_PARTS = {"nightly": ("nightly", "ingest", "train", "score")}
+_PARTS = {"nightly": ("nightly", "ingest", "train", "score", "monitor")}
 
 State = Literal["begun", "ended", "stopped", "signalled", "killed", "out of memory"]
 _WHY: dict[State, str] = {

@@ -50,6 +50,12 @@ class Concurrency(_Part):
     collision_strategy: Literal["CANCEL_NEW", "ENQUEUE"] = "CANCEL_NEW"
 
 
+class Trigger(_Part):
+    """An event of ours about the deployment in `parameters` that starts a run."""
+
+    event: str = Field(pattern=r"^holdfast\.[a-z_.]{1,80}$")
+
+
 class Deployment(_Part):
     """One entry of `conf/prefect.yaml`."""
 
@@ -61,6 +67,7 @@ class Deployment(_Part):
     parameters: dict[str, Any] = Field(default_factory=dict)
     concurrency_limit: Concurrency = Field(default_factory=Concurrency)
     schedules: tuple[Timing, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
 
 
 class _File(_Part):

@@ -321,6 +321,22 @@ class Tracker:
                     raise
                 _LOG.warning("Figures could not be shown on a run that is gone from MLflow.")
 
+    def log_series(self, run_id: str, points: Sequence[tuple[str, float, int, int]]) -> None:
+        """Add points (metric, value, milliseconds since 1970, step) to a run; twice is once.
+
+        A run that was deleted in the UI takes none.
+        """
+        from mlflow.entities import Metric
+        from mlflow.exceptions import MlflowException
+
+        with answers(self.uri):
+            try:
+                self._client.log_batch(run_id, metrics=[Metric(*point) for point in points])
+            except MlflowException as error:
+                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+                _LOG.warning("Figures could not be shown on a run that is gone from MLflow.")
+
     def finish_run(self, run_id: str, *, failed: bool = False) -> None:
         """Close the parent run."""
         with answers(self.uri):

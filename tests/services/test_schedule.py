@@ -47,6 +47,8 @@ def test_an_entry_without_more_runs_alone_and_on_no_schedule(tmp_path: Path) -> 
         ("    schedules: [{cron: '0 2 * * *', interval: 3}]\n", "one of `cron` and `interval`"),
         ("    schedules: [{interval: 0}]\n", "interval"),
         ("    concurrency_limit: {limit: 0}\n", "limit"),
+        ("    triggers: [{event: prefect.anything}]\n", "event"),
+        ("    triggers: [{evnt: holdfast.retraining.due}]\n", "triggers.0.event"),
         ("    concurrency_limit: {collision_strategy: QUEUE}\n", "collision_strategy"),
         ("  - name: tick\n    entrypoint: a.b\n", "two deployments are called tick"),
         ("  - name: file\n    entrypoint: flows/nightly.py:nightly\n", "entrypoint"),
