@@ -24,20 +24,28 @@ from tasks.warehouse import open_lake
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What a night has done; `admission` is None, and `held` says why, if nothing was learnt."""
+    """What a night has done; `admission` is None, and `held` says why, if nothing was learnt.
+
+    `understanding` is None on a night that was asked for the list alone.
+    """
 
     batches: tuple[Batch, ...]
     refused: tuple[Batch, ...]
     admission: Admission | None
     held: str
     scores: ScoreTable
-    understanding: Understanding
+    understanding: Understanding | None
 
 
 @flow(name="nightly")
 @watched("nightly")
-def nightly(deployment: str | Path, actor: str = "scheduler") -> Night:
-    """Run the whole night for a deployment.
+def nightly(
+    deployment: str | Path,
+    actor: str = "scheduler",
+    learn: bool = True,
+    understanding: bool = True,
+) -> Night:
+    """Run the whole night for a deployment, or a night that learns or understands nothing new.
 
     A refused batch of a source that says 'stop' ends it (65) before anything is learnt. Where
     'degrade' is said the night goes on: the champion scores with the last good data, every output
@@ -49,13 +57,13 @@ def nightly(deployment: str | Path, actor: str = "scheduler") -> Night:
     hold, has_champion = _look_for_gaps(deployment)
     if hold is not None and not has_champion:
         raise hold.error
-    admission = run_flow(train, deployment) if hold is None else None
+    admission = run_flow(train, deployment) if learn and hold is None else None
     scores = run_flow(score, deployment)
-    understanding = run_flow(understand, deployment)
+    understood = run_flow(understand, deployment) if understanding else None
     if hold is not None and hold.ends_night:
         raise hold.error
     held = hold.error.what if hold is not None else ""
-    return Night(taken.batches, taken.refused, admission, held, scores, understanding)
+    return Night(taken.batches, taken.refused, admission, held, scores, understood)
 
 
 def _look_for_gaps(deployment: str | Path) -> tuple[TrainingHold | None, bool]:

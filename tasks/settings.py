@@ -22,6 +22,7 @@ from tasks.contracts import POPULATION
 from tasks.drivers import ReasonsSettings
 from tasks.errors import ConfigurationError, UsageError, suggest
 from tasks.groups import SegmentsSettings
+from tasks.histories import ReplaySettings
 from tasks.offers import ActionsSettings, ForecastsSettings
 from tasks.populations import SimulationSettings
 from tasks.sections import (
@@ -77,6 +78,7 @@ class Settings(Section):
     forecasts: ForecastsSettings
     actions: ActionsSettings
     reasons: ReasonsSettings
+    replay: ReplaySettings
 
     @model_validator(mode="after")
     def _knows_its_customers(self) -> Self:

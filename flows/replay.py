@@ -1,0 +1,347 @@
+"""History once more, week by week, by the nights themselves: what would have been decided, and won.
+
+A step delivers what would have come by then, stands the clock at the night's moment and runs
+`nightly`. A step that is done is a row of the stand-in's ledger: a replay that was killed goes on
+with the step that it was in. It is no flow of Prefect's: a hundred nights at once are no night.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from flows.decide import Choice, decide
+from flows.ingest import ingest
+from flows.nightly import Night, nightly
+from flows.train import learn
+from tasks.churn.model_code import open_model
+from tasks.churn.profit import Economics
+from tasks.errors import DataRejected, HoldfastError, LockHeld
+from tasks.features import steps as features
+from tasks.handles import Incident, Predictor
+from tasks.incidents import steps as incidents
+from tasks.intake import steps as intake
+from tasks.moments import standing_at
+from tasks.orchestration import run_flow
+from tasks.progress import track
+from tasks.registry import steps as registry
+from tasks.registry.champion import open_champion
+from tasks.replay import steps as replaying
+from tasks.replay.planting import Delivery, Plant
+from tasks.replay.recording import Told
+from tasks.replay.slicing import Slice
+from tasks.replay.standin import StandIn
+from tasks.replay.weeks import Week
+from tasks.settings import Settings, load_settings
+from tasks.warehouse import Lake, open_lake
+
+ACTOR = "replay"
+# A night that is stopped is answered and run again, as on-call would; not for ever.
+_MOST_ANSWERS = 4
+Watch = Callable[[Told, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay has found. `seconds` is what each step took in this run (0: done before)."""
+
+    stand_in: StandIn
+    settings: Settings
+    weeks: tuple[Told, ...]
+    seconds: tuple[float, ...]
+    account: Any
+
+
+@dataclass(slots=True)
+class _Course:
+    """What all steps of one replay share."""
+
+    history: Settings
+    stand_in: StandIn
+    weeks: tuple[Week, ...]
+    every: timedelta
+    slices: list[Slice]
+    plants: tuple[Plant, ...]
+    regular: frozenset[str]
+    predictors: dict[str, Predictor] = field(default_factory=dict)
+
+
+def replay(
+    deployment: str | Path,
+    since: date,
+    until: date,
+    every: str = "1w",
+    plants: Sequence[str] = (),
+    watch: Watch | None = None,
+) -> Replayed:
+    """Run the nights of `since` to `until` over history, and settle the money.
+
+    `watch` is told of each step when it is done, and of those that were. Raises UsageError (64)
+    for a span, distance or plant that cannot be; a night that stops is part of the story.
+    """
+    history = load_settings(deployment)
+    every_days = replaying.read_every(every)
+    lag = timedelta(hours=history.clock.known_lag_hours)
+    planted = replaying.read_plants(plants)
+    span = f"{since:%Y%m%d}-{until:%Y%m%d}-{every}"
+    stand_in = replaying.make_stand_in(history, span, [plant.told for plant in planted])
+    weeks = replaying.plan_weeks(since, until, every_days, lag)
+    slices = replaying.cut_history(history, weeks, every_days, stand_in.slices)
+    course = _Course(
+        history,
+        stand_in,
+        weeks,
+        timedelta(days=every_days),
+        slices,
+        planted,
+        _find_regular(slices, weeks),
+    )
+    settings = _enter(course, weeks[0])
+    with open_lake(settings) as lake:
+        done = replaying.read_told(lake)
+    seconds = []
+    for week in track(weeks, "replay", lambda one: one.name):
+        started = time.perf_counter()
+        known = done.get(week.name)
+        told = known or _run_week(course, week)
+        done[week.name] = told
+        seconds.append(0.0 if known else time.perf_counter() - started)
+        if watch is not None:
+            watch(told, seconds[-1])
+    account = _settle(course)
+    ordered = tuple(done[week.name] for week in weeks)
+    return Replayed(stand_in, settings, ordered, tuple(seconds), account)
+
+
+def _find_regular(slices: Sequence[Slice], weeks: Sequence[Week]) -> frozenset[str]:
+    """The sources of which nearly every step brings something."""
+    counts: dict[str, int] = {}
+    for one in slices:
+        counts[one.source] = counts.get(one.source, 0) + (one.as_of >= weeks[0].as_of)
+    return frozenset(name for name, count in counts.items() if count >= 0.9 * len(weeks))
+
+
+def _enter(course: _Course, week: Week) -> Settings:
+    every_days = course.every.days
+    return replaying.write_deployment(
+        course.stand_in, course.history, week.as_of, every_days, course.regular
+    )
+
+
+def _run_week(course: _Course, week: Week) -> Told:
+    """One step: deliveries, the night, on-call's answers, the lists; recorded when it is done."""
+    settings = _enter(course, week)
+    path = course.stand_in.path
+    changed = replaying.deliver(
+        course.history,
+        course.slices,
+        course.weeks,
+        week.number,
+        course.plants,
+        course.stand_in.delivered,
+    )
+    with open_lake(settings) as lake:
+        moment = replaying.resume_moment(lake, week)
+        with standing_at(moment, running=True):
+            due = _is_training_due(course, lake, week)
+            night, ended, answered = _run_night(course, week, changed, due)
+            if _has_learnt(course, lake, week):
+                replaying.keep_policies(course.stand_in, settings, week.name)
+            _offer_harmful(course, lake, week)
+            champion = registry.find_champion(lake)
+            contacts: dict[str, int] = {}
+            if night is not None:
+                contacts = replaying.choose_contacts(
+                    lake,
+                    week.as_of,
+                    night.scores.scoring_id,
+                    _open_policies(course, lake, week),
+                    Economics.of(settings.economics),
+                    settings.features.horizon_days,
+                )
+            told = Told(
+                **replaying.gather(lake, week, course.every),
+                ended=ended,
+                answered=answered,
+                champion=champion.version if champion else None,
+                champion_kind=champion.kind if champion else "",
+                customers=night.scores.rows if night is not None else 0,
+                contacts=contacts,
+                planted=tuple(
+                    plant.kind for plant in course.plants if plant.week(course.weeks) == week
+                ),
+            )
+            replaying.record_week(lake, told)
+    del path
+    return told
+
+
+def _run_night(
+    course: _Course, week: Week, changed: Sequence[Delivery], learns: bool
+) -> tuple[Night | None, str, tuple[str, ...]]:
+    """The night, and again after each answer of on-call's; why it ended early, what was done."""
+    path = course.stand_in.path
+    rhythm = course.history.replay.understand_every_weeks
+    understands = bool(rhythm) and week.number % rhythm == 0
+    answered: list[str] = []
+    ended = ""
+    for _ in range(_MOST_ANSWERS):
+        try:
+            night: Night = run_flow(nightly, path, ACTOR, learns, understands)
+        except LockHeld as stopped:
+            return None, stopped.what, tuple(answered)
+        except DataRejected as stopped:
+            ended = stopped.what
+            done = _answer(course, changed)
+            answered += done
+            if not done:
+                break
+        else:
+            return night, "", (*answered, *_answer(course, changed))
+    return None, ended, tuple(answered)
+
+
+def _answer(course: _Course, changed: Sequence[Delivery]) -> list[str]:
+    """What on-call does about open items, through the code that their decisions go through."""
+    path = course.stand_in.path
+    settings = load_settings(path)
+    by_name = {f"{one.source}/{one.path.stem}": one for one in changed}
+    parts = {f"{one.source}/{one.part}" for one in course.slices}
+    done: list[str] = []
+    with open_lake(settings) as lake:
+        for item in incidents.list_incidents(lake):
+            for choice in _choose(lake, item, by_name, parts):
+                try:
+                    outcome = run_flow(decide, path, choice)
+                except HoldfastError:
+                    continue
+                if not outcome.already:
+                    done.append(f"{choice.kind} {item.cause.code}")
+                break
+            if item.cause.code == "LEAK" and _take_back(course, changed):
+                done.append("replace LEAK")
+    return done
+
+
+def _choose(
+    lake: Lake, item: Incident, by_name: dict[str, Delivery], parts: set[str]
+) -> list[Choice]:
+    """The answers to try, the best first."""
+    if item.cause.level == "gap":
+        missing = [*item.report.get("missing", ()), *item.report.get("overdue", ())]
+        if any(f"{item.cause.source}/{part}" in parts for part in missing):
+            return []  # it will come
+        return [Choice(item.name, "discard", ACTOR, "there was nothing to deliver")]
+    if item.cause.level != "stop":
+        return []
+    names = [batch.batch_name for batch in intake.find_case(lake, item.name).batches]
+    planted = [by_name[name] for name in names if name in by_name]
+    discard = Choice(item.name, "discard", ACTOR, "nothing better is known of it")
+    if planted and planted[0].is_twin:
+        return [discard]
+    if planted:
+        return [
+            Choice(item.name, "replay", ACTOR, "the corrected file", file=planted[0].clean),
+            discard,
+        ]
+    return [Choice(item.name, "waive", ACTOR, "history has it so", until=None), discard]
+
+
+def _take_back(course: _Course, changed: Sequence[Delivery]) -> bool:
+    """The source delivers the events of a leak once more, without it."""
+    leaks = [
+        one
+        for one in changed
+        if course.history.intake.sources[one.source].table == "events"
+        and one.path.read_bytes() != one.clean.read_bytes()
+    ]
+    for one in leaks:
+        aside = one.path.with_name(f".{one.path.name}.aside")
+        aside.write_bytes(one.clean.read_bytes())
+        aside.replace(one.path)
+    if leaks:
+        run_flow(ingest, course.stand_in.path, ACTOR, True)
+    return bool(leaks)
+
+
+def _has_learnt(course: _Course, lake: Lake, week: Week) -> bool:
+    return bool(replaying.gate_decisions(lake, week.moment, week.moment + course.every))
+
+
+def _is_training_due(course: _Course, lake: Lake, week: Week) -> bool:
+    """Nobody serves yet, so many steps have passed since the last training, or one is planted."""
+    if _has_learnt(course, lake, week):
+        return False
+    steps = course.history.replay.retrain_every_weeks - 1
+    lately = replaying.gate_decisions(lake, week.moment - steps * course.every, week.moment)
+    planted = any(
+        plant.kind in ("harmful_challenger", "leaking_feature")
+        and plant.week(course.weeks) == week
+        for plant in course.plants
+    )
+    return not lately or planted
+
+
+def _offer_harmful(course: _Course, lake: Lake, week: Week) -> None:
+    """Put a challenger that would do harm to the gate, if one is planted here."""
+    kinds = [p.kind for p in course.plants if p.week(course.weeks) == week]
+    if "harmful_challenger" not in kinds:
+        return
+    if len(replaying.gate_decisions(lake, week.moment, week.moment + course.every)) > 1:
+        return
+    settings = lake.settings
+    record, final = learn(lake, settings, intake.judge_sources(lake, settings))
+    directory = course.stand_in.policies / f"{week.name}-harmful" / "model"
+    record, final = replaying.spoil(record, final, directory, open_model)
+    registry.admit_training(lake, record, final)
+
+
+def _open_policies(course: _Course, lake: Lake, week: Week) -> dict[str, Predictor]:
+    """The models of the other policies; each is opened once."""
+    found: dict[str, Predictor] = {}
+    reigns = registry.list_reigns(lake)
+    if reigns:
+        first = reigns[-1].champion
+        if replaying.FIRST not in course.predictors:
+            course.predictors[replaying.FIRST] = open_champion(lake, first)
+        found[replaying.FIRST] = course.predictors[replaying.FIRST]
+    for policy, kind in ((replaying.ALWAYS, "model"), (replaying.RULE, "rule")):
+        directory = replaying.find_policy(course.stand_in, kind, week.name)
+        if directory is None:
+            continue
+        if str(directory) not in course.predictors:
+            course.predictors[str(directory)] = open_model(directory)
+        found[policy] = course.predictors[str(directory)]
+    return found
+
+
+def _settle(course: _Course) -> Any:
+    """The money of every list whose outcome has matured by the last step."""
+    last = course.weeks[-1]
+    settings = _enter(course, last)
+    horizon = timedelta(days=settings.features.horizon_days)
+    with open_lake(settings) as lake, standing_at(last.moment, running=True):
+        cutoffs = [at for at in replaying.list_cutoffs(lake) if at + horizon <= last.as_of]
+        if not cutoffs:
+            return None
+        lag = last.moment - last.as_of
+        table = features.build(
+            lake,
+            cutoffs,
+            tuple(at + lag for at in cutoffs),
+            lake.snapshot(),
+            settings.features,
+            labels_as_of=last.as_of,
+            labels_known_by=last.moment,
+        )
+        outcomes = replaying.read_outcomes(lake, table.table)
+        money = Economics.of(settings.economics)
+        return replaying.settle(outcomes, money, settings.replay, settings.churn.seed)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d}"
