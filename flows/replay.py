@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 from flows.decide import Choice, decide
 from flows.ingest import ingest
@@ -25,23 +24,29 @@ from tasks.features import steps as features
 from tasks.handles import Incident, Predictor
 from tasks.incidents import steps as incidents
 from tasks.intake import steps as intake
-from tasks.moments import standing_at
+from tasks.moments import read_clock, standing_at
 from tasks.orchestration import run_flow
 from tasks.progress import track
 from tasks.registry import steps as registry
 from tasks.registry.champion import open_champion
 from tasks.replay import steps as replaying
+from tasks.replay.catching import Caught
+from tasks.replay.money import Account
 from tasks.replay.planting import Delivery, Plant
 from tasks.replay.recording import Told
 from tasks.replay.slicing import Slice
 from tasks.replay.standin import StandIn
+from tasks.replay.truth import Check
 from tasks.replay.weeks import Week
 from tasks.settings import Settings, load_settings
+from tasks.simulation.truth import reveal
+from tasks.simulation.writing import read_plan
 from tasks.warehouse import Lake, open_lake
 
 ACTOR = "replay"
 # A night that is stopped is answered and run again, as on-call would; not for ever.
 _MOST_ANSWERS = 4
+_WAIVED_FOR = timedelta(days=14)
 Watch = Callable[[Told, float], None]
 
 
@@ -53,7 +58,10 @@ class Replayed:
     settings: Settings
     weeks: tuple[Told, ...]
     seconds: tuple[float, ...]
-    account: Any
+    account: Account | None
+    caught: tuple[Caught, ...] = ()
+    checks: tuple[Check, ...] = ()
+    page: Path | None = None
 
 
 @dataclass(slots=True)
@@ -101,8 +109,15 @@ def replay(
         _find_regular(slices, weeks),
     )
     settings = _enter(course, weeks[0])
-    with open_lake(settings) as lake:
+    with open_lake(settings) as lake, replaying.alone(lake):
         done = replaying.read_told(lake)
+        return _go_through(course, settings, done, watch)
+
+
+def _go_through(
+    course: _Course, settings: Settings, done: dict[str, Told], watch: Watch | None
+) -> Replayed:
+    weeks, history = course.weeks, course.history
     seconds = []
     for week in track(weeks, "replay", lambda one: one.name):
         started = time.perf_counter()
@@ -112,9 +127,21 @@ def replay(
         seconds.append(0.0 if known else time.perf_counter() - started)
         if watch is not None:
             watch(told, seconds[-1])
-    account = _settle(course)
     ordered = tuple(done[week.name] for week in weeks)
-    return Replayed(stand_in, settings, ordered, tuple(seconds), account)
+    account, checks = _settle(course)
+    with open_lake(settings) as lake:
+        caught = tuple(replaying.find_caught(lake, history, course.plants, weeks, done))
+    found = Replayed(course.stand_in, settings, ordered, tuple(seconds), account, caught, checks)
+    page = replaying.publish_page(
+        course.stand_in,
+        history.deployment,
+        ordered,
+        account,
+        caught,
+        checks,
+        course.every.days,
+    )
+    return replace(found, page=page)
 
 
 def _find_regular(slices: Sequence[Slice], weeks: Sequence[Week]) -> frozenset[str]:
@@ -135,7 +162,6 @@ def _enter(course: _Course, week: Week) -> Settings:
 def _run_week(course: _Course, week: Week) -> Told:
     """One step: deliveries, the night, on-call's answers, the lists; recorded when it is done."""
     settings = _enter(course, week)
-    path = course.stand_in.path
     changed = replaying.deliver(
         course.history,
         course.slices,
@@ -176,7 +202,6 @@ def _run_week(course: _Course, week: Week) -> Told:
                 ),
             )
             replaying.record_week(lake, told)
-    del path
     return told
 
 
@@ -193,6 +218,8 @@ def _run_night(
         try:
             night: Night = run_flow(nightly, path, ACTOR, learns, understands)
         except LockHeld as stopped:
+            if not stopped.what.startswith("GAP"):
+                raise  # somebody else is at it, which is no part of history
             return None, stopped.what, tuple(answered)
         except DataRejected as stopped:
             ended = stopped.what
@@ -209,12 +236,13 @@ def _answer(course: _Course, changed: Sequence[Delivery]) -> list[str]:
     """What on-call does about open items, through the code that their decisions go through."""
     path = course.stand_in.path
     settings = load_settings(path)
+    until = read_clock().date() + _WAIVED_FOR
     by_name = {f"{one.source}/{one.path.stem}": one for one in changed}
     parts = {f"{one.source}/{one.part}" for one in course.slices}
     done: list[str] = []
     with open_lake(settings) as lake:
         for item in incidents.list_incidents(lake):
-            for choice in _choose(lake, item, by_name, parts):
+            for choice in _choose(lake, item, by_name, parts, until):
                 try:
                     outcome = run_flow(decide, path, choice)
                 except HoldfastError:
@@ -228,7 +256,7 @@ def _answer(course: _Course, changed: Sequence[Delivery]) -> list[str]:
 
 
 def _choose(
-    lake: Lake, item: Incident, by_name: dict[str, Delivery], parts: set[str]
+    lake: Lake, item: Incident, by_name: dict[str, Delivery], parts: set[str], until: date
 ) -> list[Choice]:
     """The answers to try, the best first."""
     if item.cause.level == "gap":
@@ -248,7 +276,7 @@ def _choose(
             Choice(item.name, "replay", ACTOR, "the corrected file", file=planted[0].clean),
             discard,
         ]
-    return [Choice(item.name, "waive", ACTOR, "history has it so", until=None), discard]
+    return [Choice(item.name, "waive", ACTOR, "history has it so", until=until), discard]
 
 
 def _take_back(course: _Course, changed: Sequence[Delivery]) -> bool:
@@ -279,8 +307,7 @@ def _is_training_due(course: _Course, lake: Lake, week: Week) -> bool:
     steps = course.history.replay.retrain_every_weeks - 1
     lately = replaying.gate_decisions(lake, week.moment - steps * course.every, week.moment)
     planted = any(
-        plant.kind in ("harmful_challenger", "leaking_feature")
-        and plant.week(course.weeks) == week
+        plant.kind in ("harmful_challenger", "leaking_feature") and plant.week(course.weeks) == week
         for plant in course.plants
     )
     return not lately or planted
@@ -319,15 +346,15 @@ def _open_policies(course: _Course, lake: Lake, week: Week) -> dict[str, Predict
     return found
 
 
-def _settle(course: _Course) -> Any:
-    """The money of every list whose outcome has matured by the last step."""
+def _settle(course: _Course) -> tuple[Account | None, tuple[Check, ...]]:
+    """The money of every list whose outcome has matured by the last step, and the truth of it."""
     last = course.weeks[-1]
     settings = _enter(course, last)
     horizon = timedelta(days=settings.features.horizon_days)
     with open_lake(settings) as lake, standing_at(last.moment, running=True):
         cutoffs = [at for at in replaying.list_cutoffs(lake) if at + horizon <= last.as_of]
         if not cutoffs:
-            return None
+            return None, ()
         lag = last.moment - last.as_of
         table = features.build(
             lake,
@@ -339,9 +366,21 @@ def _settle(course: _Course) -> Any:
             labels_known_by=last.moment,
         )
         outcomes = replaying.read_outcomes(lake, table.table)
-        money = Economics.of(settings.economics)
-        return replaying.settle(outcomes, money, settings.replay, settings.churn.seed)
+    money = Economics.of(settings.economics)
+    account = replaying.settle(outcomes, money, settings.replay, settings.churn.seed)
+    directory = _find_population(course.history)
+    if directory is None:
+        return account, ()
+    plan = read_plan(directory)
+    truths = {
+        f"{at:%Y-%m-%d}": reveal(plan, at.date(), settings.features.horizon_days)
+        for at in track(cutoffs, "truth", lambda one: f"{one:%Y-%m-%d}")
+    }
+    return account, tuple(replaying.compare_truth(outcomes, truths, money, account))
 
 
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d}"
+def _find_population(history: Settings) -> Path | None:
+    """The simulated population that the sources are of; None where customers are real."""
+    folders = [one.folder for one in history.intake.sources.values() if one.kind == "files"]
+    found = [one.parent for one in folders if (one.parent / "manifest.json").is_file()]
+    return found[0] if found else None

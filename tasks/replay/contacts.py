@@ -31,13 +31,12 @@ _COLUMNS = (
 class Money(Protocol):
     """The house's one formula of what a contact brings (`tasks/churn/profit.py`)."""
 
-    currency: str
+    @property
+    def currency(self) -> str: ...
 
     def choose(self, probability: np.ndarray, value_amount: np.ndarray) -> np.ndarray: ...
 
-    def expected_returns(
-        self, probability: np.ndarray, value_amount: np.ndarray
-    ) -> np.ndarray: ...
+    def expected_returns(self, probability: np.ndarray, value_amount: np.ndarray) -> np.ndarray: ...
 
     def realised_returns(self, churned: np.ndarray, value_amount: np.ndarray) -> np.ndarray: ...
 

@@ -72,7 +72,10 @@ def settle(outcomes: Any, money: Money, settings: ReplaySettings, seed: int) -> 
     at = np.asarray([place[week] for week in as_of.tolist()], dtype=np.int64)
     present = [name for name in POLICIES if (policy == name).any()]
     by_week = {
-        name: np.bincount(at[policy == name], realised[policy == name], minlength=len(weeks))
+        name: np.asarray(
+            np.bincount(at[policy == name], realised[policy == name], minlength=len(weeks)),
+            dtype=np.float64,
+        )
         for name in present
     }
     draws = draw_blocks(len(weeks), settings.block_weeks, settings.money_resamples, seed)
@@ -117,9 +120,7 @@ def draw_blocks(steps: int, block: int, resamples: int, seed: int) -> NDArray[np
     return places.reshape(resamples, -1)[:, :steps].astype(np.int64)
 
 
-def _interval(
-    amounts: Floats, draws: NDArray[np.int64], confidence: float
-) -> tuple[float, float]:
+def _interval(amounts: Floats, draws: NDArray[np.int64], confidence: float) -> tuple[float, float]:
     if not draws.shape[1]:
         return 0.0, 0.0
     sums = amounts[draws].sum(axis=1)

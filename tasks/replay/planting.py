@@ -230,7 +230,7 @@ def _change(kind: Kind, source: Source) -> Change:
 
 def _column(source: Source, canonical: str, kind: str) -> str:
     """The delivered column of a type that a canonical one is made of."""
-    words = re.findall(r"\w+", source.map[canonical]) + [source.map[canonical].strip('"')]
+    words = [*re.findall(r"\w+", source.map[canonical]), source.map[canonical].strip('"')]
     for name in source.columns:
         if name in words and source.column(name).type == kind:
             return name

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.crash import crash_point
 from tasks.incidents.queue import list_incidents
 from tasks.moments import read_clock
+from tasks.postgres import advisory_lock
 from tasks.replay.weeks import Week
 from tasks.tracking.tracker import model_name
 from tasks.warehouse import Lake
@@ -61,17 +63,26 @@ def record_week(lake: Lake, told: Told) -> None:
     crash_point("replay.after_week")
 
 
+@contextmanager
+def alone(lake: Lake) -> Iterator[None]:
+    """Be the only process at this replay. Raises LockHeld (75) at once where another is."""
+    with advisory_lock(lake.database, f"replay {lake.deployment}", 0.0):
+        yield
+
+
 def resume_moment(lake: Lake, week: Week) -> datetime:
     """When the clock of a step starts: its moment, or just after what a killed run wrote of it."""
     newest = lake.scalar(
-        "select max(written_at) from (select max(recorded_at) as written_at from lake.ledger.batches"
+        "select max(written_at) from"
+        " (select max(recorded_at) as written_at from lake.ledger.batches"
         " union all select max(decided_at) from lake.ledger.decisions"
         " union all select max(recorded_at) from lake.ledger.incidents"
         " union all select max(exported_at) from lake.ledger.exports)"
     )
     if newest is None:
         return week.moment
-    return max(week.moment, newest.astimezone(UTC) + timedelta(milliseconds=1))
+    written: datetime = newest.astimezone(UTC)
+    return max(week.moment, written + timedelta(milliseconds=1))
 
 
 def gate_decisions(lake: Lake, since: datetime, until: datetime) -> list[dict[str, Any]]:

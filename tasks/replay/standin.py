@@ -137,5 +137,7 @@ def find_policy(stand_in: StandIn, kind: str, week: str) -> Path | None:
     """The directory of the newest training's `model` or `rule` up to a week."""
     if not stand_in.policies.is_dir():
         return None
-    kept = sorted(p for p in stand_in.policies.iterdir() if p.name[0] != "." and p.name[:10] <= week)
+    kept = sorted(
+        p for p in stand_in.policies.iterdir() if p.name[0] != "." and p.name[:10] <= week
+    )
     return kept[-1] / kind if kept else None

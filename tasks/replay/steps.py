@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.replay.catching import find_caught
 from tasks.replay.contacts import (
     ALWAYS,
     FIRST,
@@ -12,9 +13,11 @@ from tasks.replay.contacts import (
     read_outcomes,
 )
 from tasks.replay.money import settle
+from tasks.replay.page import publish_page
 from tasks.replay.planting import Plant, deliver, read_plants, spoil
 from tasks.replay.recording import (
     Told,
+    alone,
     gate_decisions,
     gather,
     read_told,
@@ -29,6 +32,7 @@ from tasks.replay.standin import (
     make_stand_in,
     write_deployment,
 )
+from tasks.replay.truth import compare_truth
 from tasks.replay.weeks import Week, plan_weeks, read_every
 
 __all__ = [
@@ -40,9 +44,12 @@ __all__ = [
     "StandIn",
     "Told",
     "Week",
+    "alone",
     "choose_contacts",
+    "compare_truth",
     "cut_history",
     "deliver",
+    "find_caught",
     "find_policy",
     "gate_decisions",
     "gather",
@@ -50,6 +57,7 @@ __all__ = [
     "list_cutoffs",
     "make_stand_in",
     "plan_weeks",
+    "publish_page",
     "read_every",
     "read_outcomes",
     "read_plants",
