@@ -42,10 +42,13 @@ class Night:
 def nightly(
     deployment: str | Path,
     actor: str = "scheduler",
-    learn: bool = True,
+    learn: bool | None = None,
     understanding: bool = True,
 ) -> Night:
-    """Run the whole night for a deployment, or a night that learns or understands nothing new.
+    """Run the whole night for a deployment.
+
+    `learn` False leaves the training out, True asks for it; None is the night's own judgement.
+    Without `understanding` it ends with the list.
 
     A refused batch of a source that says 'stop' ends it (65) before anything is learnt. Where
     'degrade' is said the night goes on: the champion scores with the last good data, every output
@@ -57,7 +60,7 @@ def nightly(
     hold, has_champion = _look_for_gaps(deployment)
     if hold is not None and not has_champion:
         raise hold.error
-    admission = run_flow(train, deployment) if learn and hold is None else None
+    admission = run_flow(train, deployment) if learn is not False and hold is None else None
     scores = run_flow(score, deployment)
     understood = run_flow(understand, deployment) if understanding else None
     if hold is not None and hold.ends_night:

@@ -46,6 +46,8 @@ from tasks.warehouse import Lake, open_lake
 ACTOR = "replay"
 # A night that is stopped is answered and run again, as on-call would; not for ever.
 _MOST_ANSWERS = 4
+# A night ends on the day of its cut-off, so that asking who served on that day finds it.
+_NIGHT = timedelta(hours=1)
 _WAIVED_FOR = timedelta(days=14)
 Watch = Callable[[Told, float], None]
 
@@ -93,7 +95,7 @@ def replay(
     """
     history = load_settings(deployment)
     every_days = replaying.read_every(every)
-    lag = timedelta(hours=history.clock.known_lag_hours)
+    lag = max(timedelta(hours=history.clock.known_lag_hours) - _NIGHT, timedelta(0))
     planted = replaying.read_plants(plants)
     span = f"{since:%Y%m%d}-{until:%Y%m%d}-{every}"
     stand_in = replaying.make_stand_in(history, span, [plant.told for plant in planted])
@@ -310,7 +312,17 @@ def _is_training_due(course: _Course, lake: Lake, week: Week) -> bool:
         plant.kind in ("harmful_challenger", "leaking_feature") and plant.week(course.weeks) == week
         for plant in course.plants
     )
-    return not lately or planted
+    return not lately or planted or _is_asked_for(course, lake, week, steps)
+
+
+def _is_asked_for(course: _Course, lake: Lake, week: Week, steps: int) -> bool:
+    """Whether monitoring has raised, since the last training, what a new model may mend."""
+    since = week.moment - steps * course.every
+    trained = replaying.gate_decisions(lake, since, week.moment)
+    if not trained:
+        return False
+    alerts = replaying.read_alerts(lake, trained[-1]["decided_at"], week.moment)
+    return any(one["kind"] != "data_fault" and one["state"] != "closed" for one in alerts)
 
 
 def _offer_harmful(course: _Course, lake: Lake, week: Week) -> None:

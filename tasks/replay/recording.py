@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.contracts import LEDGER
 from tasks.crash import crash_point
 from tasks.incidents.queue import list_incidents
 from tasks.moments import read_clock
@@ -95,6 +96,19 @@ def gate_decisions(lake: Lake, since: datetime, until: datetime) -> list[dict[st
     return [{**row, "evidence": json.loads(row["evidence"])} for row in rows]
 
 
+def read_alerts(lake: Lake, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    """What monitoring has raised in [since, until), oldest first; none where it keeps no alerts."""
+    if "alerts" not in LEDGER:
+        return []
+    return lake.rows(
+        "select alert_id, any_value(kind) as kind, any_value(subject) as subject,"
+        " min(raised_at) as raised_at, arg_max(state, recorded_at) as state"
+        " from lake.ledger.alerts group by alert_id"
+        " having min(raised_at) >= $since and min(raised_at) < $until order by raised_at, alert_id",
+        {"since": since, "until": until},
+    )
+
+
 def gather(lake: Lake, week: Week, every: timedelta) -> dict[str, Any]:
     """What the ledger says of a step: fields of `Told`."""
     span = {"since": week.moment, "until": week.moment + every}
@@ -111,6 +125,7 @@ def gather(lake: Lake, week: Week, every: timedelta) -> dict[str, Any]:
         for one in list_incidents(lake, unresolved=False)
         if week.moment <= one.opened_at.astimezone(UTC) < week.moment + every
     ]
+    alerts = read_alerts(lake, week.moment, week.moment + every)
     asked = gate_decisions(lake, week.moment, week.moment + every)
     return {
         "as_of": week.as_of,
@@ -118,6 +133,7 @@ def gather(lake: Lake, week: Week, every: timedelta) -> dict[str, Any]:
         "rows": int(taken["rows"]),
         "aside_rows": int(taken["aside"]),
         "opened": tuple(sorted(opened)),
+        "alerts": tuple(f"{one['kind']}:{one['subject']}" for one in alerts),
         "learnt": tuple(f"v{one['model_version']}" for one in asked),
         "decisions": tuple(str(one["outcome"]) for one in asked),
         "reasons": tuple(str(one["reason"]) for one in asked),
