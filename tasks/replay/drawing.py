@@ -54,9 +54,10 @@ def draw_money(account: Account) -> Markup:
     shown = max(1, len(account.weeks) // 6)
     for place, week in enumerate(account.weeks):
         if place % shown == 0:
+            anchor = "end" if across(place) > _WIDTH - 50 else "middle"
             parts.append(
                 f'<text class="tick" x="{across(place):.1f}" y="{_HEIGHT - 10}"'
-                f' text-anchor="middle">{week:%Y-%m-%d}</text>'
+                f' text-anchor="{anchor}">{week:%Y-%m-%d}</text>'
             )
     for name, line in lines.items():
         points = " ".join(f"{across(p):.1f},{down(v):.1f}" for p, v in enumerate(line))

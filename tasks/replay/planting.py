@@ -115,13 +115,16 @@ def deliver(
     plants: Sequence[Plant],
     folder: Path,
 ) -> list[Delivery]:
-    """Put what has come by step `number` into `folder`/<source>; gives what a plant has changed.
+    """Put what has come since step `number` - 1 into `folder`/<source>; what a plant has changed.
 
-    Files that are there are left as they are, so that a step can be run again. `slices` are those
-    of all sources.
+    What came before is taken away: the lake has it, and an outbox is emptied now and then. Files
+    of this step that are there are left as they are, so that a step can be run again. `slices` are
+    those of all sources.
     """
     week = weeks[number]
+    before = weeks[number - 1].moment if number else None
     changed: list[Delivery] = []
+    wanted: set[Path] = set()
     for one in slices:
         if one.delivered_at > week.moment:
             continue
@@ -129,8 +132,12 @@ def deliver(
         target = folder / one.source / f"{one.part}.csv"
         due = [plant for plant in plants if _is_of(plant, weeks, one, source.table)]
         is_late = any(plant.kind == "late_file" for plant in due)
-        if is_late and (number == 0 or one.delivered_at > weeks[number - 1].moment):
+        if is_late and (before is None or one.delivered_at > before):
             continue
+        came_at = one.delivered_at + (week.moment - before if is_late and before else timedelta(0))
+        if before is not None and came_at <= before:
+            continue
+        wanted.add(target)
         lasting = [
             plant
             for plant in plants
@@ -143,6 +150,7 @@ def deliver(
         if any(plant.kind == "duplicate_file" for plant in faults):
             again = date.fromisoformat(one.part) + timedelta(days=1)
             twin = target.with_name(f"{again}.csv")
+            wanted.add(twin)
             if not twin.is_file():
                 _copy(one.path, twin)
             changed.append(Delivery(one.source, twin, one.path, is_twin=True))
@@ -156,6 +164,9 @@ def deliver(
             _write(one.path, target, change, source, slices, one, settings)
         else:
             _copy(one.path, target)
+    for path in folder.glob("*/*.csv"):
+        if path not in wanted:
+            path.unlink()
     return changed
 
 

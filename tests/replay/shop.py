@@ -52,7 +52,5 @@ def write_shop(directory: Path, home: Path) -> Path:
     path = directory / "replayed_shop.yaml"
     path.write_text(yaml.safe_dump(conf, sort_keys=False), encoding="utf-8")
     settings = load_settings(path, home=home)
-    simulate(
-        settings, customers=CUSTOMERS, months=MONTHS, directory=population, format="parquet"
-    )
+    simulate(settings, customers=CUSTOMERS, months=MONTHS, directory=population, format="parquet")
     return path

@@ -24,7 +24,9 @@ PLANTS = ("unit_change@2022-04-11", "duplicate_file@2022-04-18", "late_file@2022
 KILLED_AT = ("replay.before_contacts", "replay.before_week")
 
 
-def run(path: Path, home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(
+    path: Path, home: Path, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "flows.cli", "-d", str(path), *arguments],
         cwd=PROJECT,
