@@ -383,12 +383,20 @@ def _settle(course: _Course) -> tuple[Account | None, tuple[Check, ...]]:
     directory = _find_population(course.history)
     if directory is None:
         return account, ()
+    # What was planted into the customers themselves is not in the truth: it ends there.
+    drifts = [week.as_of for p in course.plants if p.kind == "concept_drift"
+              for week in [p.week(course.weeks)] if week is not None]  # fmt: skip
+    cutoffs = [at for at in cutoffs if all(at + horizon <= drift for drift in drifts)]
+    if not cutoffs:
+        return account, ()
+    outcomes = replaying.keep_cutoffs(outcomes, cutoffs)
+    told = replaying.settle(outcomes, money, settings.replay, settings.churn.seed)
     plan = read_plan(directory)
     truths = {
         f"{at:%Y-%m-%d}": reveal(plan, at.date(), settings.features.horizon_days)
         for at in track(cutoffs, "truth", lambda one: f"{one:%Y-%m-%d}")
     }
-    return account, tuple(replaying.compare_truth(outcomes, truths, money, account))
+    return account, tuple(replaying.compare_truth(outcomes, truths, money, told))
 
 
 def _find_population(history: Settings) -> Path | None:

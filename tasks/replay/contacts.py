@@ -7,7 +7,7 @@ step, and contacts nobody a second time within a horizon, so that every outcome 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -153,6 +153,15 @@ def read_outcomes(lake: Lake, labelled: str) -> Any:
         f" inner join lake.main.{quote(labelled)} outcome using (as_of, customer_id)"
         " where outcome.churned is not null order by as_of, policy, customer_id"
     )
+
+
+def keep_cutoffs(outcomes: Any, cutoffs: Sequence[datetime]) -> Any:
+    """Of `read_outcomes`, the rows of some cut-offs."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = pa.array(list(cutoffs), outcomes.schema.field("as_of").type)
+    return outcomes.filter(pc.is_in(outcomes["as_of"], wanted))
 
 
 def list_cutoffs(lake: Lake) -> tuple[datetime, ...]:

@@ -9,6 +9,7 @@ from tasks.replay.contacts import (
     RULE,
     SERVED,
     choose_contacts,
+    keep_cutoffs,
     list_cutoffs,
     read_outcomes,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "find_policy",
     "gate_decisions",
     "gather",
+    "keep_cutoffs",
     "keep_policies",
     "list_cutoffs",
     "make_stand_in",

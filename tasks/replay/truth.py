@@ -10,12 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tasks.replay.contacts import Money
 from tasks.replay.money import Account
+
+_READ = ("customer_id", "lapse_probability", "contact_effect_on_lapse")
+
+
+class Effect(Money, Protocol):
+    """The formula with what it assumes of a contact: a Beta distribution of the share kept."""
+
+    @property
+    def accept_share(self) -> float: ...
+
+    @property
+    def accept_certainty(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +42,21 @@ class Check:
 
 
 def compare_truth(
-    outcomes: Any, truths: Mapping[str, Any], money: Money, account: Account
+    outcomes: Any, truths: Mapping[str, Any], money: Effect, account: Account
 ) -> list[Check]:
     """Each policy's sum, and each lead of the champion, against what was to be expected.
 
-    `outcomes` as `read_outcomes` gives them; `truths` maps a cut-off's date to the table of
-    `reveal`, of which `customer_id` and `lapse_probability` are read.
+    And the two shares that the money rests on: how many of the contacted leave, and how many of
+    those a contact keeps. `outcomes` as `read_outcomes` gives them; `truths` maps a cut-off's date
+    to the table of `reveal`.
     """
-    probability: dict[tuple[str, str], float] = {}
+    known: dict[tuple[str, str], tuple[float, float]] = {}
     for day, table in truths.items():
-        ids, chances = table["customer_id"].to_pylist(), table["lapse_probability"].to_pylist()
-        probability |= {(day, who): float(p) for who, p in zip(ids, chances, strict=True)}
+        columns = [table[name].to_pylist() for name in _READ]
+        known |= {
+            (day, str(who)): (float(chance), float(effect))
+            for who, chance, effect in zip(*columns, strict=True)
+        }
     policies = np.asarray(outcomes["policy"].to_pylist(), dtype=object)
     keys = [
         (f"{at:%Y-%m-%d}", str(who))
@@ -48,7 +64,8 @@ def compare_truth(
             outcomes["as_of"].to_pylist(), outcomes["customer_id"].to_pylist(), strict=True
         )
     ]
-    true = np.asarray([probability.get(key, np.nan) for key in keys])
+    nothing = (np.nan, np.nan)
+    true, effect = np.asarray([known.get(key, nothing) for key in keys]).T
     value = np.asarray(outcomes["value_amount"].to_numpy(), dtype=np.float64)
     claimed = np.asarray(outcomes["probability"].to_numpy(), dtype=np.float64)
     expected = np.where(np.isfinite(true), money.expected_returns(true, value), 0.0)
@@ -81,6 +98,7 @@ def compare_truth(
             )
     mine = served & np.isfinite(true)
     if mine.any():
+        checks.append(_check_effect(true[mine], effect[mine], money))
         gap = claimed[mine] - true[mine]
         spread = 1.96 * float(gap.std(ddof=1)) / np.sqrt(mine.sum()) if mine.sum() > 1 else 0.0
         mean = float(claimed[mine].mean())
@@ -96,3 +114,19 @@ def compare_truth(
             )
         )
     return checks
+
+
+def _check_effect(lapse: np.ndarray, effect: np.ndarray, money: Effect) -> Check:
+    """The share of leavers whom a contact keeps: as `economics` assumes it, and as it is."""
+    from scipy.stats import beta
+
+    kept = money.accept_share * money.accept_certainty
+    low, high = beta.interval(0.95, kept, money.accept_certainty - kept)
+    true = float(-effect.sum() / lapse.sum()) if lapse.sum() > 0 else 0.0
+    return Check(
+        "share of leavers whom a contact keeps",
+        money.accept_share,
+        (float(low), float(high)),
+        true,
+        bool(low <= true <= high),
+    )

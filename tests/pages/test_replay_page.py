@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from ..portrait.made_up import EVIL
 from ..replay.made_up import account, caught, checks, told
 from .test_oncall_page import _WORST_CONTRAST, Watched
 from .test_portrait_page import DESK, TELEPHONE, browser
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.page
 __all__ = ["browser"]
@@ -27,7 +31,7 @@ def page_text(evil: str = "") -> str:
 @pytest.mark.parametrize("viewport", [DESK, TELEPHONE], ids=["desk", "telephone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_whole_readable_and_calls_nobody(
-    browser: object, tmp_path: Path, viewport: dict[str, int], scheme: str
+    browser: Browser, tmp_path: Path, viewport: dict[str, int], scheme: str
 ) -> None:
     path = tmp_path / "replay.html"
     path.write_text(page_text(), encoding="utf-8")
@@ -44,7 +48,7 @@ def test_it_is_whole_readable_and_calls_nobody(
     tab.page.close()
 
 
-def test_strangers_texts_stay_texts(browser: object, tmp_path: Path) -> None:
+def test_strangers_texts_stay_texts(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "replay.html"
     path.write_text(page_text(EVIL), encoding="utf-8")
     tab = Watched(browser, viewport=DESK)

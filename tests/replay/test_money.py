@@ -92,6 +92,8 @@ def test_claims_are_held_against_the_truth() -> None:
             {
                 "customer_id": [f"c{n}" for n in range(20 * week, 20 * week + 20)],
                 "lapse_probability": list(true[20 * week : 20 * week + 20]),
+                # MONEY assumes that a contact keeps half of them, give or take.
+                "contact_effect_on_lapse": list(-0.5 * true[20 * week : 20 * week + 20]),
             }
         )
         for week in range(20)
