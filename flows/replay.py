@@ -176,7 +176,7 @@ def _run_week(course: _Course, week: Week) -> Told:
         moment = replaying.resume_moment(lake, week)
         with standing_at(moment, running=True):
             due = _is_training_due(course, lake, week)
-            night, ended, answered = _run_night(course, week, changed, due)
+            night, ended = _run_night(course, week, changed, due)
             if _has_learnt(course, lake, week):
                 replaying.keep_policies(course.stand_in, settings, week.name)
             _offer_harmful(course, lake, week)
@@ -194,7 +194,6 @@ def _run_week(course: _Course, week: Week) -> Told:
             told = Told(
                 **replaying.gather(lake, week, course.every),
                 ended=ended,
-                answered=answered,
                 champion=champion.version if champion else None,
                 champion_kind=champion.kind if champion else "",
                 customers=night.scores.rows if night is not None else 0,
@@ -209,12 +208,11 @@ def _run_week(course: _Course, week: Week) -> Told:
 
 def _run_night(
     course: _Course, week: Week, changed: Sequence[Delivery], learns: bool
-) -> tuple[Night | None, str, tuple[str, ...]]:
-    """The night, and again after each answer of on-call's; why it ended early, what was done."""
+) -> tuple[Night | None, str]:
+    """The night, and again after each answer of on-call's; or why it ended early."""
     path = course.stand_in.path
     rhythm = course.history.replay.understand_every_weeks
     understands = bool(rhythm) and week.number % rhythm == 0
-    answered: list[str] = []
     ended = ""
     for _ in range(_MOST_ANSWERS):
         try:
@@ -222,26 +220,25 @@ def _run_night(
         except LockHeld as stopped:
             if not stopped.what.startswith("GAP"):
                 raise  # somebody else is at it, which is no part of history
-            return None, stopped.what, tuple(answered)
+            return None, stopped.what
         except DataRejected as stopped:
             ended = stopped.what
-            done = _answer(course, changed)
-            answered += done
-            if not done:
+            if not _answer(course, changed):
                 break
         else:
-            return night, "", (*answered, *_answer(course, changed))
-    return None, ended, tuple(answered)
+            _answer(course, changed)
+            return night, ""
+    return None, ended
 
 
-def _answer(course: _Course, changed: Sequence[Delivery]) -> list[str]:
-    """What on-call does about open items, through the code that their decisions go through."""
+def _answer(course: _Course, changed: Sequence[Delivery]) -> int:
+    """Do about open items what on-call would, through their decisions' own code; how many."""
     path = course.stand_in.path
     settings = load_settings(path)
     until = read_clock().date() + _WAIVED_FOR
     by_name = {f"{one.source}/{one.path.stem}": one for one in changed}
     parts = {f"{one.source}/{one.part}" for one in course.slices}
-    done: list[str] = []
+    done = 0
     with open_lake(settings) as lake:
         for item in incidents.list_incidents(lake):
             for choice in _choose(lake, item, by_name, parts, until):
@@ -249,11 +246,10 @@ def _answer(course: _Course, changed: Sequence[Delivery]) -> list[str]:
                     outcome = run_flow(decide, path, choice)
                 except HoldfastError:
                     continue
-                if not outcome.already:
-                    done.append(f"{choice.kind} {item.cause.code}")
+                done += not outcome.already
                 break
-            if item.cause.code == "LEAK" and _take_back(course, changed):
-                done.append("replace LEAK")
+            if item.cause.code == "LEAK":
+                done += _take_back(course, changed)
     return done
 
 

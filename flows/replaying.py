@@ -57,8 +57,8 @@ def tell_week(told: Told) -> str:
         said.append(f"planted {', '.join(told.planted)}")
     if told.opened:
         said.append(f"opened {', '.join(dict.fromkeys(told.opened))}")
-    if told.answered:
-        said.append(f"on-call: {', '.join(told.answered)}")
+    if told.settled:
+        said.append(f"settled: {', '.join(dict.fromkeys(told.settled))}")
     said += [
         f"gate: {version} {outcome}"
         for version, outcome in zip(told.learnt, told.decisions, strict=True)

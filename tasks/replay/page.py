@@ -76,7 +76,7 @@ def render_page(
             words=WORDS,
             learnt=learnt,
             promoted=promoted,
-            stopped=sum(bool(one.answered) for one in weeks),
+            stopped=sum(bool(one.settled) for one in weeks),
             money=draw_money(account) if account is not None else "",
             strip=draw_strip(weeks),
         )

@@ -31,7 +31,7 @@ class Told(BaseModel):
     rows: int = 0
     aside_rows: int = 0
     opened: tuple[str, ...] = ()
-    answered: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
     learnt: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -120,10 +120,17 @@ def gather(lake: Lake, week: Week, every: timedelta) -> dict[str, Any]:
         " and state in ('accepted', 'quarantined', 'discarded')) where place = 1",
         span,
     )
+    items = list_incidents(lake, unresolved=False)
+    until = week.moment + every
     opened = [
         f"{one.cause.code}:{one.cause.source}"
-        for one in list_incidents(lake, unresolved=False)
-        if week.moment <= one.opened_at.astimezone(UTC) < week.moment + every
+        for one in items
+        if week.moment <= one.opened_at.astimezone(UTC) < until
+    ]
+    settled = [
+        f"{one.resolution} {one.cause.code}"
+        for one in items
+        if one.state == "resolved" and week.moment <= one.recorded_at.astimezone(UTC) < until
     ]
     alerts = read_alerts(lake, week.moment, week.moment + every)
     asked = gate_decisions(lake, week.moment, week.moment + every)
@@ -133,6 +140,7 @@ def gather(lake: Lake, week: Week, every: timedelta) -> dict[str, Any]:
         "rows": int(taken["rows"]),
         "aside_rows": int(taken["aside"]),
         "opened": tuple(sorted(opened)),
+        "settled": tuple(sorted(settled)),
         "alerts": tuple(f"{one['kind']}:{one['subject']}" for one in alerts),
         "learnt": tuple(f"v{one['model_version']}" for one in asked),
         "decisions": tuple(str(one["outcome"]) for one in asked),

@@ -17,12 +17,12 @@ def test_a_line_says_what_has_happened() -> None:
             3,
             planted=("unit_change",),
             opened=("UNIT_SHIFT:orders", "UNIT_SHIFT:orders"),
-            answered=("replay UNIT_SHIFT",),
+            settled=("replayed UNIT_SHIFT",),
             alerts=("performance:auc",),
         )
     )
     assert line.endswith(
-        "planted unit_change; opened UNIT_SHIFT:orders; on-call: replay UNIT_SHIFT; performance:auc"
+        "planted unit_change; opened UNIT_SHIFT:orders; settled: replayed UNIT_SHIFT; performance:auc"
     )
 
 
@@ -31,6 +31,6 @@ def test_a_quiet_step_ends_without_blanks() -> None:
 
 
 def test_a_line_survives_the_ledger() -> None:
-    one = told(2, answered=("waive NULLS",), reasons=("a", "b"), learnt=("v2", "v3"),
+    one = told(2, settled=("waived NULLS",), reasons=("a", "b"), learnt=("v2", "v3"),
                decisions=("keep", "promote"))  # fmt: skip
     assert tell_week(Told.model_validate_json(one.model_dump_json())) == tell_week(one)

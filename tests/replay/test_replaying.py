@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 SPAN = ("--from", "2022-04-04", "--to", "2022-05-23")
 PLANTS = ("unit_change@2022-04-11", "duplicate_file@2022-04-18", "late_file@2022-05-02")
 # Each start is killed at the next of them: the lists are not kept, the step is not recorded.
-KILLED_AT = ("replay.before_contacts", "replay.before_week")
+KILLED_AT = ("replay.before_contacts", "replay.before_week", "publish.after_commit")
 
 
 def run(
@@ -59,7 +59,7 @@ def test_faults_are_caught_and_a_killed_replay_tells_the_same(shop: Path, home: 
         "2022-05-02", "2022-05-09", "2022-05-16", "2022-05-23",
     ]  # fmt: skip
     assert "gate: v" in told[0]
-    assert "planted unit_change; opened UNIT_SHIFT:orders; on-call: replay UNIT_SHIFT" in told[1]
+    assert "planted unit_change; opened UNIT_SHIFT:orders; settled: replayed UNIT_SHIFT" in told[1]
     assert "planted duplicate_file" in told[2]
     assert "planted late_file; opened GAP:orders" in told[4]
     assert "gate: v" in told[4] or "gate: v" in told[5]
