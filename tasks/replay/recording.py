@@ -116,8 +116,8 @@ def gather(lake: Lake, week: Week, every: timedelta) -> dict[str, Any]:
         "select count(*) as batches, coalesce(sum(received_rows), 0) as rows,"
         " coalesce(sum(quarantined_rows), 0) as aside from (select *, row_number() over"
         " (partition by batch_number order by recorded_at desc) as place"
-        " from lake.ledger.batches where recorded_at >= $since and recorded_at < $until"
-        " and state in ('accepted', 'quarantined', 'discarded')) where place = 1",
+        " from lake.ledger.batches where recorded_at >= $since and recorded_at < $until)"
+        " where place = 1 and state in ('accepted', 'quarantined', 'discarded')",
         span,
     )
     items = list_incidents(lake, unresolved=False)

@@ -22,7 +22,8 @@ def test_a_line_says_what_has_happened() -> None:
         )
     )
     assert line.endswith(
-        "planted unit_change; opened UNIT_SHIFT:orders; settled: replayed UNIT_SHIFT; performance:auc"
+        "planted unit_change; opened UNIT_SHIFT:orders; settled: replayed UNIT_SHIFT;"
+        " performance:auc"
     )
 
 
