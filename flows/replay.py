@@ -15,7 +15,7 @@ from pathlib import Path
 
 from flows.decide import Choice, decide
 from flows.ingest import ingest
-from flows.nightly import Night, nightly
+from flows.nightly import nightly
 from flows.train import learn
 from tasks.churn.model_code import open_model
 from tasks.churn.profit import Economics
@@ -176,17 +176,19 @@ def _run_week(course: _Course, week: Week) -> Told:
         moment = replaying.resume_moment(lake, week)
         with standing_at(moment, running=True):
             due = _is_training_due(course, lake, week)
-            night, ended = _run_night(course, week, changed, due)
+            ended = _run_night(course, week, changed, due)
             if _has_learnt(course, lake, week):
                 replaying.keep_policies(course.stand_in, settings, week.name)
             _offer_harmful(course, lake, week)
             champion = registry.find_champion(lake)
             contacts: dict[str, int] = {}
-            if night is not None:
+            # A night that a gap has ended has scored before.
+            scoring_id, customers = replaying.find_scoring(lake, week.as_of)
+            if scoring_id is not None:
                 contacts = replaying.choose_contacts(
                     lake,
                     week.as_of,
-                    night.scores.scoring_id,
+                    scoring_id,
                     _open_policies(course, lake, week),
                     Economics.of(settings.economics),
                     settings.features.horizon_days,
@@ -196,7 +198,7 @@ def _run_week(course: _Course, week: Week) -> Told:
                 ended=ended,
                 champion=champion.version if champion else None,
                 champion_kind=champion.kind if champion else "",
-                customers=night.scores.rows if night is not None else 0,
+                customers=customers,
                 contacts=contacts,
                 planted=tuple(
                     plant.kind for plant in course.plants if plant.week(course.weeks) == week
@@ -206,29 +208,27 @@ def _run_week(course: _Course, week: Week) -> Told:
     return told
 
 
-def _run_night(
-    course: _Course, week: Week, changed: Sequence[Delivery], learns: bool
-) -> tuple[Night | None, str]:
-    """The night, and again after each answer of on-call's; or why it ended early."""
+def _run_night(course: _Course, week: Week, changed: Sequence[Delivery], learns: bool) -> str:
+    """The night, and again after each answer of on-call's; why it ended early, if it did."""
     path = course.stand_in.path
     rhythm = course.history.replay.understand_every_weeks
     understands = bool(rhythm) and week.number % rhythm == 0
     ended = ""
     for _ in range(_MOST_ANSWERS):
         try:
-            night: Night = run_flow(nightly, path, ACTOR, learns, understands)
+            run_flow(nightly, path, ACTOR, learns, understands)
         except LockHeld as stopped:
             if not stopped.what.startswith("GAP"):
                 raise  # somebody else is at it, which is no part of history
-            return None, stopped.what
+            return stopped.what
         except DataRejected as stopped:
             ended = stopped.what
             if not _answer(course, changed):
                 break
         else:
             _answer(course, changed)
-            return night, ""
-    return None, ended
+            return ""
+    return ended
 
 
 def _answer(course: _Course, changed: Sequence[Delivery]) -> int:

@@ -51,10 +51,24 @@ def find_features(lake: Lake, as_of: datetime) -> str | None:
     return str(rows[0]["table_name"]) if rows else None
 
 
+def find_scoring(lake: Lake, as_of: datetime) -> tuple[str | None, int]:
+    """The newest published scores of a cut-off, and how many customers they are of."""
+    if "scores" not in lake.tables():
+        return None, 0
+    rows = lake.rows(
+        "select scoring_id, count(*) as customers, (select max(exported_at)"
+        " from lake.ledger.exports where export_id = scoring_id) as exported_at"
+        " from lake.main.scores where as_of = $as_of"
+        " group by scoring_id order by exported_at desc limit 1",
+        {"as_of": as_of},
+    )
+    return (str(rows[0]["scoring_id"]), int(rows[0]["customers"])) if rows else (None, 0)
+
+
 def choose_contacts(
     lake: Lake,
     as_of: datetime,
-    scoring_id: str | None,
+    scoring_id: str,
     policies: Mapping[str, Predictor],
     money: Money,
     horizon_days: int,
@@ -68,7 +82,7 @@ def choose_contacts(
     import pyarrow as pa
 
     table = find_features(lake, as_of)
-    if table is None or scoring_id is None:
+    if table is None:
         return {}
     rows = lake.arrow(
         f"select one.*, score.probability as holdfast_served from lake.main.{quote(table)} one"

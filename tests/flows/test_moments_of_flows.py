@@ -15,17 +15,18 @@ pytestmark = pytest.mark.flow
 MOMENT = datetime(2011, 3, 1, tzinfo=UTC)
 
 
-@task
+@task  # type: ignore[untyped-decorator]
 def tell() -> datetime:
     return read_clock()
 
 
-@flow
+@flow  # type: ignore[untyped-decorator]
 def inner() -> datetime:
-    return tell()
+    moment: datetime = tell()
+    return moment
 
 
-@flow
+@flow  # type: ignore[untyped-decorator]
 def outer() -> tuple[datetime, datetime, datetime]:
     return read_clock(), tell(), inner()
 

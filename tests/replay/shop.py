@@ -10,7 +10,7 @@ from tasks.settings import CONF, load_settings
 from tasks.simulation.writing import simulate
 
 CUSTOMERS = 400
-MONTHS = 7
+MONTHS = 5
 
 
 def write_shop(directory: Path, home: Path) -> Path:
@@ -24,10 +24,10 @@ def write_shop(directory: Path, home: Path) -> Path:
         "deployment": "replayed_shop",
         "features": {
             "horizon_days": 14,
-            "activity_window_days": 42,
-            "cutoffs": 5,
+            "activity_window_days": 28,
+            "cutoffs": 3,
             "cutoff_step_days": 14,
-            "minimum_history_days": 42,
+            "minimum_history_days": 28,
             "minimum_customers": 100,
             "minimum_churners": 10,
             "minimum_stayers": 10,
