@@ -13,11 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.contracts import LEDGER
 from tasks.crash import crash_point
 from tasks.incidents.queue import list_incidents
+from tasks.incidents.runs import FAULT_CODES
 from tasks.moments import read_clock
 from tasks.postgres import advisory_lock
 from tasks.replay.weeks import Week
 from tasks.tracking.tracker import model_name
 from tasks.warehouse import Lake
+
+_OWN_CODES = frozenset({*FAULT_CODES, "ORCH"})
 
 
 class Told(BaseModel):
@@ -120,7 +123,10 @@ def gather(lake: Lake, week: Week, every: timedelta) -> dict[str, Any]:
         " where place = 1 and state in ('accepted', 'quarantined', 'discarded')",
         span,
     )
-    items = list_incidents(lake, unresolved=False)
+    # What became of the replay's own runs is no part of history, and differs if one was killed.
+    items = [
+        one for one in list_incidents(lake, unresolved=False) if one.cause.code not in _OWN_CODES
+    ]
     until = week.moment + every
     opened = [
         f"{one.cause.code}:{one.cause.source}"
