@@ -78,8 +78,6 @@ def _find(
         ]
         at = asked[-1]["decided_at"].astimezone(UTC)
         return Caught(plant, week.moment, at, f"gate: {', '.join(failed)}", asked[-1]["reason"])
-    if plant.kind == "leaking_feature":
-        return _first(plant, week, [one for one in items if one.cause.code == "LEAK"]) or nothing
     orders = [name for name, one in settings.intake.sources.items() if one.table == "orders"]
     if plant.kind == "late_file":
         gaps = [one for one in items if one.cause.level == "gap" and one.cause.source in orders]
@@ -99,7 +97,9 @@ def _find(
             )
         return by_item or nothing
     part = date.fromisoformat(f"{week.as_of - timedelta(days=1):%Y-%m-%d}")
-    is_twin = plant.kind == "duplicate_file"
+    is_twin, is_leak = plant.kind == "duplicate_file", plant.kind == "leaking_feature"
+    if is_leak:
+        orders = [name for name, one in settings.intake.sources.items() if one.table == "events"]
     named = [f"{name}/{part + timedelta(days=1) if is_twin else part}" for name in orders]
     numbers = {
         int(row["batch_number"]): str(row["state"])
@@ -110,7 +110,10 @@ def _find(
         )
     }
     stopping = [
-        one for one in items if one.cause.level == "stop" and set(one.batches) & set(numbers)
+        one
+        for one in items
+        if (one.cause.level == "stop" and set(one.batches) & set(numbers))
+        or (is_leak and one.cause.code == "LEAK" and one.opened_at >= week.moment)
     ]
     caught = _first(plant, week, stopping, lake)
     if caught is None and is_twin and not numbers:

@@ -202,7 +202,7 @@ def _write(
             for row in rows:
                 row[f"{amount}_total"] = row.pop(amount)
         elif plant.kind == "leaking_feature":
-            rows += list(_tell_the_future(source, columns, slices, one, settings))
+            rows += list(_tell_the_future(source, rows, slices, one, settings))
         else:
             change = _change(plant.kind, source)
             rows = [kept for row in rows if (kept := change(row)) is not None]
@@ -250,12 +250,17 @@ def _column(source: Source, canonical: str, kind: str) -> str:
 
 def _tell_the_future(
     source: Source,
-    columns: Sequence[str],
+    like: Sequence[Row],
     slices: Sequence[Slice],
     one: Slice,
     settings: Settings,
 ) -> Iterable[Row]:
-    """Events of those who had lapsed a horizon after each past cut-off, stamped before it."""
+    """Events of those who had lapsed a horizon after each past cut-off, stamped before it.
+
+    They look `like` the others, so that nothing but what they tell gives them away.
+    """
+    if not like:
+        return
     features = settings.features
     table, last_seen = "orders", one.as_of
     orders: dict[str, list[datetime]] = {}
@@ -283,15 +288,10 @@ def _tell_the_future(
                 continue
             for place in range(_LEAK_EVENTS):
                 moment = cutoff - timedelta(hours=2, minutes=place)
-                row = dict.fromkeys(columns, "")
                 key = f"leak-{who}-{cutoff:%Y%m%d}-{place}"
-                for name in columns:
-                    if name in ("event_id", "session_id"):
-                        row[name] = key
-                row |= {customer: who, stamp: moment.isoformat(sep=" ")}
-                if "kind" in row:
-                    row["kind"] = "visit"
-                yield row
+                row = dict(like[place % len(like)])
+                row |= {name: key for name in ("event_id", "session_id") if name in row}
+                yield row | {customer: who, stamp: moment.isoformat(sep=" ")}
 
 
 def _utc(moment: datetime) -> datetime:
