@@ -139,10 +139,11 @@ def keep_policies(stand_in: StandIn, settings: Settings, week: str) -> None:
 
 
 def find_policy(stand_in: StandIn, kind: str, week: str) -> Path | None:
-    """The directory of the newest training's `model` or `rule` up to a week."""
-    if not stand_in.policies.is_dir():
-        return None
-    kept = sorted(
-        p for p in stand_in.policies.iterdir() if p.name[0] != "." and p.name[:10] <= week
-    )
-    return kept[-1] / kind if kept else None
+    """The directory of the newest training's `model` or `rule` up to a week; None: there is none."""
+    # One that was spoilt on purpose has a name after its week's, and no rule of its own.
+    kept = [
+        path
+        for path in sorted(stand_in.policies.glob(f"[0-9]*/{kind}"))
+        if path.parent.name[:10] <= week
+    ]
+    return kept[-1] if kept else None
