@@ -139,7 +139,7 @@ def keep_policies(stand_in: StandIn, settings: Settings, week: str) -> None:
 
 
 def find_policy(stand_in: StandIn, kind: str, week: str) -> Path | None:
-    """The directory of the newest training's `model` or `rule` up to a week; None: there is none."""
+    """The directory of the newest training's `model` or `rule` up to a week, if there is one."""
     # One that was spoilt on purpose has a name after its week's, and no rule of its own.
     kept = [
         path
