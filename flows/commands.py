@@ -16,6 +16,7 @@ from flows.picturing import report
 from flows.quarantine import add_quarantine
 from flows.reigning import champion, registry_commands, rollback
 from flows.replaying import replay
+from flows.rolling import rollout_commands
 from flows.ruling import rules
 from flows.valuing import value
 from tasks.errors import UsageError
@@ -195,6 +196,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("champion")(champion)
     app.command("rollback")(rollback)
     app.add_typer(registry_commands, name="registry")
+    app.add_typer(rollout_commands, name="rollout")
     add_quarantine(app)
     app.add_typer(rules, name="rules")
     app.command("settings")(settings_reference)

@@ -329,10 +329,10 @@ def _offer_harmful(course: _Course, lake: Lake, week: Week) -> None:
     if len(replaying.gate_decisions(lake, week.moment, week.moment + course.every)) > 1:
         return
     settings = lake.settings
-    record, final = learn(lake, settings, intake.judge_sources(lake, settings))
+    record, final, audited = learn(lake, settings, intake.judge_sources(lake, settings))
     directory = course.stand_in.policies / f"{week.name}-harmful" / "model"
     record, final = replaying.spoil(record, final, directory, open_model)
-    registry.admit_training(lake, record, final)
+    registry.admit_training(lake, record, final, audited)
 
 
 def _open_policies(course: _Course, lake: Lake, week: Week) -> dict[str, Predictor]:

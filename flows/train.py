@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.watching import watched
+from tasks.audits import LeakAudit
 from tasks.churn import steps as churn
 from tasks.clock import find_time
 from tasks.features import steps as features
@@ -40,14 +41,14 @@ def train(deployment: str | Path, allow_gaps: bool = False) -> Admission:
         hold = intake.find_hold(standing, settings, has_champion=has_champion)
         if hold is not None and not allow_gaps:
             raise hold.error
-        record, final = learn(lake, settings, standing)
-        return registry.admit_training(lake, record, final)
+        record, final, audited = learn(lake, settings, standing)
+        return registry.admit_training(lake, record, final, audited)
 
 
 def learn(
     lake: Lake, settings: Settings, standing: Standing
-) -> tuple[TrainingRecord, FinalCustomers]:
-    """What the data up to now teach, and the final customers that the gate judges it by."""
+) -> tuple[TrainingRecord, FinalCustomers, LeakAudit]:
+    """What the data up to now teach; the final customers and the audit that the gate judges by."""
     now = find_time(lake, settings)
     snapshot = lake.snapshot()
     enough = features.check_enough(lake, now.as_of, now.known_by, snapshot, settings.features)
@@ -65,6 +66,7 @@ def learn(
     with reporting_fault(lake, "LABEL"):
         features.audit_outcomes(lake, table, settings.features)
     with reporting_fault(lake, "LEAK"):
-        features.audit(lake, table, settings.features)
+        audited = features.audit(lake, table, settings.features)
     drivers, words = features.describe_drivers(lake, table, settings.features)
-    return churn.train_churn(lake, table, drivers, words, now.known_by)
+    record, final = churn.train_churn(lake, table, drivers, words, now.known_by)
+    return record, final, audited

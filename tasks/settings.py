@@ -22,6 +22,8 @@ from tasks.channels import OncallSettings
 from tasks.contracts import POPULATION
 from tasks.drivers import ReasonsSettings
 from tasks.errors import ConfigurationError, UsageError, suggest
+from tasks.experiments import RolloutSettings
+from tasks.gating import RegistrySettings
 from tasks.groups import SegmentsSettings
 from tasks.histories import ReplaySettings
 from tasks.offers import ActionsSettings, ForecastsSettings
@@ -31,7 +33,6 @@ from tasks.sections import (
     ClockSettings,
     EconomicsSettings,
     FeaturesSettings,
-    RegistrySettings,
     ScoringSettings,
     Section,
     ValidationSettings,
@@ -80,6 +81,7 @@ class Settings(Section):
     actions: ActionsSettings
     reasons: ReasonsSettings
     replay: ReplaySettings
+    rollout: RolloutSettings
 
     @model_validator(mode="after")
     def _knows_its_customers(self) -> Self:

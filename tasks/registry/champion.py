@@ -23,7 +23,7 @@ from tasks.errors import LockHeld, Refused, ServiceDown, StoredDataCorrupt
 from tasks.handles import Candidate, Champion, Decision, Interval, Predictor
 from tasks.keeping import combine_hashes, hash_files, keep_copy, second_place, verify_model
 from tasks.moments import read_clock
-from tasks.registry.integrity import check_golden, load_predictor, predict_apart
+from tasks.registry.integrity import TrialLoad, check_golden, load_predictor, try_apart
 from tasks.registry.signing import sign_model, verify_signature
 from tasks.tracking.tracker import CHALLENGER, CHAMPION, Registered, model_name
 
@@ -48,7 +48,7 @@ class KeptModel:
     directory: Path
     files: Mapping[str, str]
     model_hash: str
-    golden: tuple[float, ...]
+    trial: TrialLoad
 
 
 def keep_model(settings: Settings, candidate: Candidate, registered: Registered) -> KeptModel:
@@ -60,17 +60,17 @@ def keep_model(settings: Settings, candidate: Candidate, registered: Registered)
     target = settings.home / "models" / registered.name / str(registered.version)
     crash_point("registry.before_copy")
     directory = keep_copy(candidate.directory, target, files)
-    golden = predict_apart(
-        directory, candidate.feature_names, settings.registry.load_timeout_seconds
-    )
+    trial = try_apart(directory, candidate.feature_names, settings.registry.load_timeout_seconds)
     _mark_tried(directory, files)
-    return KeptModel(candidate, registered, directory, files, combine_hashes(files), golden)
+    return KeptModel(candidate, registered, directory, files, combine_hashes(files), trial)
 
 
 def record_decision(lake: Lake, decision: Decision) -> None:
     """Append a decision to the ledger."""
+    crash_point("registry.before_verdict")
     with lake.writer_lock("record a decision"), _publish(lake, decision):
         _insert(lake, decision)
+    crash_point("registry.after_verdict")
 
 
 def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str | None) -> Champion:
@@ -97,18 +97,7 @@ def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str 
         evidence={
             "previous_decision_id": expected,
             "gate_decision_id": gate_decision.decision_id,
-            "kind": candidate.kind,
-            "candidate": candidate.name,
-            "directory": kept.directory.name,
-            "files": dict(kept.files),
-            "signature": sign_model(lake.settings, registered.name, registered.version, kept.files),
-            "golden": list(kept.golden),
-            "feature_names": list(candidate.feature_names),
-            "features_fingerprint": candidate.features_fingerprint,
-            "metrics": {
-                name: [_json_number(value) for value in values]
-                for name, values in candidate.metrics.items()
-            },
+            **describe_kept(lake, kept),
         },
         model_name=registered.name,
         model_version=registered.version,
@@ -140,6 +129,31 @@ def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str 
     champion = find_champion(lake)
     assert champion is not None
     return champion
+
+
+def describe_kept(lake: Lake, kept: KeptModel) -> dict[str, Any]:
+    """What the ledger must know of a kept model to let it serve: its files, signed, and figures."""
+    candidate, registered = kept.candidate, kept.registered
+    return {
+        "kind": candidate.kind,
+        "candidate": candidate.name,
+        "directory": kept.directory.name,
+        "files": dict(kept.files),
+        "signature": sign_model(lake.settings, registered.name, registered.version, kept.files),
+        "golden": list(kept.trial.golden),
+        "feature_names": list(candidate.feature_names),
+        "features_fingerprint": candidate.features_fingerprint,
+        "metrics": {
+            name: [_json_number(value) for value in values]
+            for name, values in candidate.metrics.items()
+        },
+    }
+
+
+def append_decisions(lake: Lake, decisions: Sequence[Decision]) -> None:
+    """Append decisions in the transaction that surrounds this call."""
+    for decision in decisions:
+        _insert(lake, decision)
 
 
 def append_reign(lake: Lake, decision: Decision, *, actor: str) -> None:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import shlex
 
+from tasks.audits import LeakAudit
 from tasks.errors import DataRejected, Refused, ServiceDown, StoredDataCorrupt
 from tasks.handles import Champion, FinalCustomers, Predictor, TrainingRecord
 from tasks.orchestration import publish_markdown, step
 from tasks.registry.admission import Admission, admit
+from tasks.registry.candidates import (
+    find_candidate,
+    offline_difference,
+    promote_candidate,
+    verify_candidate,
+)
 from tasks.registry.champion import champion_status, find_champion, mirror_champion, open_champion
 from tasks.registry.history import (
     Verified,
@@ -17,6 +24,7 @@ from tasks.registry.history import (
     roll_back,
     verify_registry,
 )
+from tasks.registry.story import tell_decision
 from tasks.settings import Settings
 from tasks.tracking.tracker import open_tracker
 from tasks.warehouse import Lake
@@ -25,13 +33,17 @@ __all__ = [
     "admit_training",
     "champion_status",
     "describe_reign",
+    "find_candidate",
     "find_champion",
     "find_reign",
     "list_reigns",
     "load_champion",
     "mirror_registry",
+    "offline_difference",
+    "promote_candidate",
     "require_tracking",
     "switch_back",
+    "verify_candidate",
     "verify_versions",
 ]
 
@@ -45,17 +57,17 @@ def _require_tracking(settings: Settings) -> None:
         tracker.close_abandoned()
 
 
-def _admit_training(lake: Lake, record: TrainingRecord, final: FinalCustomers) -> Admission:
-    """Log the training, let the gate decide, promote or keep; the reasons are the artifact."""
+def _admit_training(
+    lake: Lake, record: TrainingRecord, final: FinalCustomers, audit: LeakAudit
+) -> Admission:
+    """Log the training, let the gate decide, promote or keep; the whole story is the artifact."""
     with open_tracker(lake.settings) as tracker:
-        admission = admit(lake, tracker, record, final)
-    decision = admission.decision
-    lines = [f"**{decision.outcome}**: {decision.reason}", "", "| asked | answer |", "|---|---|"]
-    lines += [
-        f"| {one['name']} | {'yes' if one['passed'] else '**no**'}: {one['detail']} |"
-        for one in decision.evidence["criteria"]
-    ]
-    publish_markdown(f"gate {lake.deployment}", "\n".join(lines), "What the gate decided, and why")
+        admission = admit(lake, tracker, record, final, audit)
+    publish_markdown(
+        f"gate {lake.deployment}",
+        tell_decision(admission.decision, record),
+        "What the gate decided, and why",
+    )
     return admission
 
 
