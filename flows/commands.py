@@ -17,6 +17,7 @@ from flows.options import Json, chosen_deployment, open_settings, print_json
 from flows.picturing import report
 from flows.quarantine import add_quarantine
 from flows.reigning import champion, registry_commands, rollback
+from flows.replaying import replay
 from flows.rolling import rollout_commands
 from flows.ruling import rules
 from flows.valuing import value
@@ -191,6 +192,7 @@ def add_commands(app: typer.Typer) -> None:
         ("act", act),
         ("report", report),
         ("status", status),
+        ("replay", replay),
         ("simulate", simulate),
     ):
         app.command(name)(command)

@@ -31,8 +31,9 @@ from tasks.warehouse import open_lake
 class Night:
     """What a night has done; `admission` is None if nothing was learnt.
 
-    `held` says why where something is missing; where it was only not due, it is empty. `rollout` is
-    the one that is running or was the last, None without any.
+    `held` says why where something is missing; where it was only not due, it is empty.
+    `understanding` is None on a night that was asked for the list alone. `rollout` is the one that
+    is running or was the last, None without any.
     """
 
     batches: tuple[Batch, ...]
@@ -40,15 +41,23 @@ class Night:
     admission: Admission | None
     held: str
     scores: ScoreTable
-    understanding: Understanding
+    understanding: Understanding | None
     report: monitoring.Report
     rollout: Rollout | None = None
 
 
 @flow(name="nightly")
 @watched("nightly")
-def nightly(deployment: str | Path, actor: str = "scheduler") -> Night:
+def nightly(
+    deployment: str | Path,
+    actor: str = "scheduler",
+    learn: bool | None = None,
+    understanding: bool = True,
+) -> Night:
     """Run the whole night for a deployment.
+
+    `learn` False leaves the training out, True asks for it; None is the night's own judgement.
+    Without `understanding` it ends with the list.
 
     A refused batch of a source that says 'stop' ends it (65) before anything is learnt. Where
     'degrade' is said the night goes on: the champion scores with the last good data, every output
@@ -64,20 +73,19 @@ def nightly(deployment: str | Path, actor: str = "scheduler") -> Night:
     hold, has_champion, is_due = _look_ahead(deployment)
     if hold is not None and not has_champion:
         raise hold.error
-    admission = run_flow(train, deployment) if hold is None and is_due else None
+    learning = hold is None and (is_due if learn is None else learn)
+    admission = run_flow(train, deployment) if learning else None
     if admission is not None and admission.decision.outcome == "admit":
         stepped = run_flow(begin_admitted, deployment)
     scores = run_flow(score, deployment)
-    understanding = run_flow(understand, deployment)
+    understood = run_flow(understand, deployment) if understanding else None
     # Last: whatever happens in it, everybody has their lists and pages.
     report = run_flow(monitor, deployment, actor)
     if hold is not None and hold.ends_night:
         raise hold.error
     held = hold.error.what if hold is not None else ""
     rollout = stepped.rollout if stepped is not None else None
-    return Night(
-        taken.batches, taken.refused, admission, held, scores, understanding, report, rollout
-    )
+    return Night(taken.batches, taken.refused, admission, held, scores, understood, report, rollout)
 
 
 def _has_rollout(deployment: str | Path) -> bool:

@@ -410,10 +410,11 @@ def show_night(night: Night, settings: Settings) -> None:
         )
     called = shlex.quote(settings.called)
     console = open_console()
-    for part, why in night.understanding.left_out.items():
-        console.print(f"no {part}: {why}", markup=False, soft_wrap=True)
-    for path in night.understanding.page.paths.values():
-        console.print(f"Page: {path}", markup=False, soft_wrap=True)
+    if night.understanding is not None:
+        for part, why in night.understanding.left_out.items():
+            console.print(f"no {part}: {why}", markup=False, soft_wrap=True)
+        for path in night.understanding.page.paths.values():
+            console.print(f"Page: {path}", markup=False, soft_wrap=True)
     if night.admission is not None:
         console.print(f"MLflow run: {night.admission.run_id}", markup=False)
     console.print(

@@ -7,16 +7,19 @@ from pathlib import Path
 from prefect import flow
 
 from flows.watching import watched
+from tasks.audits import LeakAudit
 from tasks.churn import steps as churn
 from tasks.clock import find_time
 from tasks.features import steps as features
+from tasks.handles import FinalCustomers, TrainingRecord
 from tasks.incidents.faults import reporting_fault
 from tasks.intake import steps as intake
 from tasks.registry import steps as registry
 from tasks.registry.admission import Admission
-from tasks.settings import load_settings
+from tasks.settings import Settings, load_settings
+from tasks.standings import Standing
 from tasks.validation import steps as validation
-from tasks.warehouse import open_lake
+from tasks.warehouse import Lake, open_lake
 
 
 @flow(name="train")
@@ -38,24 +41,32 @@ def train(deployment: str | Path, allow_gaps: bool = False) -> Admission:
         hold = intake.find_hold(standing, settings, has_champion=has_champion)
         if hold is not None and not allow_gaps:
             raise hold.error
-        now = find_time(lake, settings)
-        snapshot = lake.snapshot()
-        enough = features.check_enough(lake, now.as_of, now.known_by, snapshot, settings.features)
-        table = features.build(
-            lake,
-            enough.cutoffs,
-            now.known_at(enough.cutoffs),
-            snapshot,
-            settings.features,
-            labels_as_of=now.as_of,
-            labels_known_by=now.known_by,
-            tables=features.tables_without(standing.left_out),
-        )
-        validation.validate_features(lake, table, settings)
-        with reporting_fault(lake, "LABEL"):
-            features.audit_outcomes(lake, table, settings.features)
-        with reporting_fault(lake, "LEAK"):
-            audited = features.audit(lake, table, settings.features)
-        drivers, words = features.describe_drivers(lake, table, settings.features)
-        record, final = churn.train_churn(lake, table, drivers, words, now.known_by)
+        record, final, audited = learn(lake, settings, standing)
         return registry.admit_training(lake, record, final, audited)
+
+
+def learn(
+    lake: Lake, settings: Settings, standing: Standing
+) -> tuple[TrainingRecord, FinalCustomers, LeakAudit]:
+    """What the data up to now teach; the final customers and the audit that the gate judges by."""
+    now = find_time(lake, settings)
+    snapshot = lake.snapshot()
+    enough = features.check_enough(lake, now.as_of, now.known_by, snapshot, settings.features)
+    table = features.build(
+        lake,
+        enough.cutoffs,
+        now.known_at(enough.cutoffs),
+        snapshot,
+        settings.features,
+        labels_as_of=now.as_of,
+        labels_known_by=now.known_by,
+        tables=features.tables_without(standing.left_out),
+    )
+    validation.validate_features(lake, table, settings)
+    with reporting_fault(lake, "LABEL"):
+        features.audit_outcomes(lake, table, settings.features)
+    with reporting_fault(lake, "LEAK"):
+        audited = features.audit(lake, table, settings.features)
+    drivers, words = features.describe_drivers(lake, table, settings.features)
+    record, final = churn.train_churn(lake, table, drivers, words, now.known_by)
+    return record, final, audited

@@ -467,6 +467,12 @@ LEDGER: dict[str, tuple[Column, ...]] = {
         Column("reason", "VARCHAR"),
         Column("report", "JSON"),
     ),
+    # A step of a replay of history that is done, with what came of it.
+    "replay_weeks": (
+        Column("as_of", "TIMESTAMPTZ"),
+        Column("recorded_at", "TIMESTAMPTZ"),
+        Column("content", "JSON"),
+    ),
     "erasures": (
         Column("erasure_id", "VARCHAR"),
         Column("customer_pseudonym", "VARCHAR"),

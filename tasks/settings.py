@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,6 +26,7 @@ from tasks.errors import ConfigurationError, UsageError, suggest
 from tasks.experiments import RolloutSettings
 from tasks.gating import RegistrySettings
 from tasks.groups import SegmentsSettings
+from tasks.histories import ReplaySettings
 from tasks.incrementality import UpliftSettings
 from tasks.offers import ActionsSettings, ForecastsSettings
 from tasks.populations import SimulationSettings
@@ -80,6 +82,7 @@ class Settings(Section):
     forecasts: ForecastsSettings
     actions: ActionsSettings
     reasons: ReasonsSettings
+    replay: ReplaySettings
     rollout: RolloutSettings
     uplift: UpliftSettings
     monitoring: MonitoringSettings
@@ -204,7 +207,8 @@ _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG,
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506
+        # A night loads its settings a dozen times; the text is read each time, parsed once.
+        data = _parse_yaml(path.read_text(encoding="utf-8"))
     # ValueError: a date such as 2020-13-01, or no UTF-8; TypeError: a list as a key.
     except (yaml.YAMLError, ValueError, TypeError) as error:
         raise ConfigurationError(
@@ -217,6 +221,12 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             f"{_short(path)} holds {type(data).__name__}, not a mapping of settings."
         )
     return data
+
+
+@lru_cache(maxsize=64)
+def _parse_yaml(text: str) -> Any:
+    """The data of a YAML text; shared, so nobody may change them."""
+    return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,3 +26,11 @@ def test_a_replay_stands_at_its_moment_and_leaves_it() -> None:
 def test_a_moment_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="time zone"), standing_at(datetime(2011, 3, 1)):
         raise AssertionError("the block must not be entered")
+
+
+def test_a_running_clock_goes_on_from_its_moment() -> None:
+    moment = datetime(2011, 3, 1, tzinfo=UTC)
+    with standing_at(moment, running=True):
+        first = read_clock()
+        second = read_clock()
+        assert moment <= first <= second < moment + timedelta(minutes=1)

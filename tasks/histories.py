@@ -1,0 +1,43 @@
+"""The schema of `replay`: how history is gone through once more."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tasks.sections import Section
+
+
+class ReplaySettings(Section):
+    """What a replay does otherwise than the night, so that years pass in minutes."""
+
+    retrain_every_weeks: int = Field(
+        4, ge=1, le=520, description="Steps between trainings; monitoring may ask for one sooner."
+    )
+    trials: int = Field(
+        8, ge=1, le=1_000, description="Settings tried a training, in place of `churn.trials`."
+    )
+    forest_trees: int = Field(
+        50,
+        ge=10,
+        le=2_000,
+        description="Trees of the forest that each training is compared with.",
+    )
+    resamples: int = Field(
+        400,
+        ge=100,
+        le=100_000,
+        description="Resamples behind the intervals of each training.",
+    )
+    understand_every_weeks: int = Field(
+        0,
+        ge=0,
+        le=520,
+        description="Steps between runs of worth, groups, reasons, outlook and actions; 0: none.",
+    )
+    money_resamples: int = Field(
+        4_000, ge=200, le=100_000, description="Resamples of weeks behind the money's intervals."
+    )
+    block_weeks: int = Field(
+        4, ge=1, le=52, description="Steps that are drawn together, as neighbours are alike."
+    )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence of the intervals.")

@@ -1,0 +1,129 @@
+"""What the served champion has brought, against what other ways of choosing would have.
+
+Every step's list is judged by the house's formula on what then happened. Steps are resampled in
+blocks, the same for all policies, so that a difference has the interval of a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.replay.contacts import POLICIES, SERVED, Money
+
+if TYPE_CHECKING:
+    from tasks.histories import ReplaySettings
+
+_CENT = Decimal("0.01")
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A policy's money over the matured steps, and the champion's lead over it.
+
+    Amounts in the currency; intervals are (low, high). `expected_amount` is what the policy's own
+    probabilities had promised. `lead_amount` is the served champion's sum less this one's.
+    """
+
+    policy: str
+    contacts: int
+    realised_amount: Decimal
+    interval: tuple[float, float]
+    expected_amount: float
+    lead_amount: Decimal
+    lead_interval: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The sums of all policies over `weeks`, each with its amount in every one of them."""
+
+    currency: str
+    weeks: tuple[datetime, ...]
+    sums: tuple[Sum, ...]
+    by_week: Mapping[str, tuple[float, ...]]
+
+    def of(self, policy: str) -> Sum | None:
+        return next((one for one in self.sums if one.policy == policy), None)
+
+
+def settle(outcomes: Any, money: Money, settings: ReplaySettings, seed: int) -> Account:
+    """Add up the matured contacts; `outcomes` as `read_outcomes` gives them.
+
+    Only steps in which every policy had its say are compared: a rule that was not yet known has
+    earned nothing and lost nothing.
+    """
+    as_of = np.asarray([moment.astimezone(UTC) for moment in outcomes["as_of"].to_pylist()])
+    policy = np.asarray(outcomes["policy"].to_pylist(), dtype=object)
+    value = np.asarray(outcomes["value_amount"].to_numpy(), dtype=np.float64)
+    probability = np.asarray(outcomes["probability"].to_numpy(), dtype=np.float64)
+    churned = np.asarray(outcomes["churned"].to_pylist(), dtype=np.bool_)
+    realised = np.round(money.realised_returns(churned, value), 2)
+    expected = money.expected_returns(probability, value)
+    weeks = tuple(sorted(set(as_of.tolist())))
+    place = {week: number for number, week in enumerate(weeks)}
+    at = np.asarray([place[week] for week in as_of.tolist()], dtype=np.int64)
+    present = [name for name in POLICIES if (policy == name).any()]
+    by_week = {
+        name: np.asarray(
+            np.bincount(at[policy == name], realised[policy == name], minlength=len(weeks)),
+            dtype=np.float64,
+        )
+        for name in present
+    }
+    draws = draw_blocks(len(weeks), settings.block_weeks, settings.money_resamples, seed)
+    sums = []
+    for name in present:
+        chosen = policy == name
+        lead = by_week[SERVED] - by_week[name]
+        sums.append(
+            Sum(
+                policy=name,
+                contacts=int(chosen.sum()),
+                realised_amount=add_up(realised[chosen]),
+                interval=_interval(by_week[name], draws, settings.confidence),
+                expected_amount=float(expected[chosen].sum()),
+                lead_amount=add_up(realised[policy == SERVED]) - add_up(realised[chosen]),
+                lead_interval=_interval(lead, draws, settings.confidence),
+            )
+        )
+    return Account(
+        money.currency,
+        weeks,
+        tuple(sums),
+        {name: tuple(float(one) for one in amounts) for name, amounts in by_week.items()},
+    )
+
+
+def add_up(amounts: Sequence[float] | Floats) -> Decimal:
+    """A sum in cents exactly."""
+    cents = (Decimal(repr(float(a))).quantize(_CENT, ROUND_HALF_EVEN) for a in amounts)
+    return sum(cents, start=Decimal("0.00"))
+
+
+def draw_blocks(steps: int, block: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    """Numbers of steps, shape (resamples, steps): runs of neighbours, the last followed by the
+    first."""
+    if steps == 0:
+        return np.empty((resamples, 0), dtype=np.int64)
+    block = min(block, steps)
+    blocks = -(-steps // block)
+    starts = np.random.default_rng(seed).integers(0, steps, (resamples, blocks))
+    places = (starts[:, :, None] + np.arange(block)) % steps
+    return places.reshape(resamples, -1)[:, :steps].astype(np.int64)
+
+
+def _interval(amounts: Floats, draws: NDArray[np.int64], confidence: float) -> tuple[float, float]:
+    if not draws.shape[1]:
+        return 0.0, 0.0
+    sums = amounts[draws].sum(axis=1)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(sums, [tail, 1 - tail])
+    return float(low), float(high)

@@ -1,0 +1,110 @@
+"""The page of a replay: one file that loads nothing and runs no script.
+
+Figures are drawn as SVG here, so its policy allows styles and nothing else: whatever slipped
+through escaping could neither run nor call anybody.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.durability import write_page
+from tasks.escaping import show_controls
+from tasks.replay.drawing import draw_money, draw_strip
+from tasks.replay.planting import WORDS
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from tasks.replay.catching import Caught
+    from tasks.replay.money import Account
+    from tasks.replay.recording import Told
+    from tasks.replay.standin import StandIn
+    from tasks.replay.truth import Check
+
+TEMPLATES = Path(__file__).parent / "templates"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+
+
+def publish_page(
+    stand_in: StandIn,
+    deployment: str,
+    weeks: Sequence[Told],
+    account: Account | None,
+    caught: Sequence[Caught],
+    checks: Sequence[Check],
+    every_days: int,
+) -> Path:
+    """Write the page beside the replay's deployment. Raises DiskFailure (73)."""
+    text = render_page(deployment, str(stand_in.path), weeks, account, caught, checks, every_days)
+    write_page(stand_in.page, text)
+    return stand_in.page
+
+
+def render_page(
+    deployment: str,
+    called: str,
+    weeks: Sequence[Told],
+    account: Account | None,
+    caught: Sequence[Caught],
+    checks: Sequence[Check],
+    every_days: int,
+) -> str:
+    """The whole page; the same replay gives the same bytes."""
+    from markupsafe import Markup
+
+    learnt = sum(len(one.learnt) for one in weeks)
+    promoted = sum(one.decisions.count("promote") for one in weeks)
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            policy=POLICY,
+            style=Markup(style),  # noqa: S704  (a file of ours)
+            deployment=deployment,
+            called=called,
+            weeks=weeks,
+            account=account,
+            caught=caught,
+            checks=checks,
+            every=timedelta(days=every_days),
+            words=WORDS,
+            learnt=learnt,
+            promoted=promoted,
+            stopped=sum(bool(one.settled) for one in weeks),
+            money=draw_money(account) if account is not None else "",
+            strip=draw_strip(weeks),
+        )
+    )
+
+
+@functools.cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_show,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["amount"] = lambda value: f"{float(value):,.0f}"
+    made.filters["signed"] = lambda value: f"{float(value):+,.0f}"
+    made.filters["number"] = lambda value: f"{value:,}"
+    return made
+
+
+def _show(value: Any) -> Any:
+    """Text with its control characters made visible; markup of ours as it is."""
+    from markupsafe import Markup
+
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return show_controls(value)
