@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
-from tasks.contracts import CONTRACTS, LEDGER, SCORES, SYSTEM_COLUMNS, Column
 from tasks.errors import DiskFailure, HoldfastError, InternalError, ServiceDown, StoredDataCorrupt
-from tasks.evidence import PUBLISHED_TABLES
 from tasks.handles import Snapshot
 from tasks.moments import read_clock
 from tasks.postgres import Database, advisory_lock, find_database
-from tasks.rollout_tables import ROLLOUT_TABLES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tasks.settings import Settings
+    from tasks.quoting import literal as literal
+from tasks.lake_tables import make_tables
+from tasks.quoting import quote as quote
+from tasks.settings import Settings
 
 Values = Mapping[str, Any]
 
@@ -42,16 +42,6 @@ _BASE_CONFIG = {
 }
 # Rows up to this many live in the catalog until a flush; above, they are a data file at once.
 _INLINING_ROW_LIMIT = 50
-
-
-def quote(identifier: str) -> str:
-    """An SQL identifier, whatever characters it has: `a"b` becomes `"a""b"`."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """An SQL string literal, for the few places that take no bound value."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 @lru_cache(maxsize=256)
@@ -413,7 +403,7 @@ def _attach(settings: Settings) -> tuple[duckdb.DuckDBPyConnection, Database]:
     try:
         with advisory_lock(database, f"attach {settings.deployment}", warehouse.lock_wait_seconds):
             _attach_catalog(connection, database, lake_schema(settings.deployment), data_path)
-            _make_tables(connection)
+            make_tables(connection)
     except duckdb.Error as error:
         connection.close()
         raise _translate(error) from error
@@ -448,62 +438,3 @@ def _attach_catalog(
         f" (data_path {literal(str(data_path))}, metadata_schema {literal(schema)},"
         f" encrypted, data_inlining_row_limit {_INLINING_ROW_LIMIT})"
     )
-
-
-def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    present = {
-        (schema, table)
-        for schema, table in connection.execute(
-            "select table_schema, table_name from information_schema.tables"
-            " where table_catalog = 'lake'"
-        ).fetchall()
-    }
-    wanted: list[tuple[str, str, tuple[Column, ...]]] = [
-        ("ledger", name, columns) for name, columns in {**LEDGER, **ROLLOUT_TABLES}.items()
-    ]
-    wanted += [("main", name, one.columns + SYSTEM_COLUMNS) for name, one in CONTRACTS.items()]
-    wanted += [("main", name, columns) for name, columns in PUBLISHED_TABLES.items()]
-    if ("main", "scores") in present:
-        # The first scoring makes it; here it only gets the columns of a later version.
-        wanted.append(("main", "scores", SCORES))
-    missing = [entry for entry in wanted if entry[:2] not in present]
-    grown = _find_new_columns(connection, [entry for entry in wanted if entry[:2] in present])
-    if not missing and not grown:
-        return
-    connection.execute("begin transaction")
-    for schema, name, column in grown:
-        connection.execute(
-            f"alter table lake.{schema}.{quote(name)} add column {quote(column.name)} {column.type}"
-        )
-    connection.execute("create schema if not exists lake.ledger")
-    for schema, name, columns in missing:
-        listed = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
-        connection.execute(f"create table lake.{schema}.{quote(name)} ({listed})")
-        contract = CONTRACTS.get(name) if schema == "main" else None
-        if contract is not None:
-            # Facts are kept in the order in which features read them, file by file; merging
-            # files (intake/compaction) keeps to it.
-            connection.execute(
-                f"alter table lake.{schema}.{quote(name)} set sorted by"
-                f" ({quote('customer_id')} asc, {quote(contract.event_time)} asc)"
-            )
-    connection.execute("commit")
-
-
-def _find_new_columns(
-    connection: duckdb.DuckDBPyConnection, wanted: Sequence[tuple[str, str, tuple[Column, ...]]]
-) -> list[tuple[str, str, Column]]:
-    """Columns that a lake made by an earlier version lacks; its rows have NULL there."""
-    present = {
-        (schema, table, column)
-        for schema, table, column in connection.execute(
-            "select table_schema, table_name, column_name from information_schema.columns"
-            " where table_catalog = 'lake'"
-        ).fetchall()
-    }
-    return [
-        (schema, name, column)
-        for schema, name, columns in wanted
-        for column in columns
-        if (schema, name, column.name) not in present
-    ]
