@@ -15,6 +15,7 @@ from flows.options import Json, chosen_deployment, open_settings, print_json
 from flows.picturing import report
 from flows.quarantine import add_quarantine
 from flows.reigning import champion, registry_commands, rollback
+from flows.rolling import rollout_commands
 from flows.ruling import rules
 from flows.valuing import value
 from tasks.errors import UsageError
@@ -193,6 +194,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("champion")(champion)
     app.command("rollback")(rollback)
     app.add_typer(registry_commands, name="registry")
+    app.add_typer(rollout_commands, name="rollout")
     add_quarantine(app)
     app.add_typer(rules, name="rules")
     app.command("settings")(settings_reference)

@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.ingest import ingest
+from flows.rollout import begin_admitted, step_rollout
 from flows.score import score
 from flows.train import train
 from flows.understand import Understanding, understand
@@ -18,13 +19,18 @@ from tasks.intake.degrees import TrainingHold
 from tasks.orchestration import run_flow
 from tasks.registry import steps as registry
 from tasks.registry.admission import Admission
+from tasks.rollout import steps as rollouts
+from tasks.rollout.steps import Rollout
 from tasks.settings import load_settings
 from tasks.warehouse import open_lake
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What a night has done; `admission` is None, and `held` says why, if nothing was learnt."""
+    """What a night has done; `admission` is None, and `held` says why, if nothing was learnt.
+
+    `rollout` is the one that is running or was the last, None without any.
+    """
 
     batches: tuple[Batch, ...]
     refused: tuple[Batch, ...]
@@ -32,6 +38,7 @@ class Night:
     held: str
     scores: ScoreTable
     understanding: Understanding
+    rollout: Rollout | None = None
 
 
 @flow(name="nightly")
@@ -46,16 +53,28 @@ def nightly(deployment: str | Path, actor: str = "scheduler") -> Night:
     75. Without a champion there is nothing to score with, and it ends with 75 at once.
     """
     taken = run_flow(ingest, deployment, actor)
+    # By what has matured, before anybody is scored: who is with whom tonight hangs on it.
+    stepped = (
+        run_flow(step_rollout, deployment, rescore=False) if _has_rollout(deployment) else None
+    )
     hold, has_champion = _look_for_gaps(deployment)
     if hold is not None and not has_champion:
         raise hold.error
     admission = run_flow(train, deployment) if hold is None else None
+    if admission is not None and admission.decision.outcome == "admit":
+        stepped = run_flow(begin_admitted, deployment)
     scores = run_flow(score, deployment)
     understanding = run_flow(understand, deployment)
     if hold is not None and hold.ends_night:
         raise hold.error
     held = hold.error.what if hold is not None else ""
-    return Night(taken.batches, taken.refused, admission, held, scores, understanding)
+    rollout = stepped.rollout if stepped is not None else None
+    return Night(taken.batches, taken.refused, admission, held, scores, understanding, rollout)
+
+
+def _has_rollout(deployment: str | Path) -> bool:
+    with open_lake(load_settings(deployment)) as lake:
+        return bool(rollouts.list_rollouts(lake))
 
 
 def _look_for_gaps(deployment: str | Path) -> tuple[TrainingHold | None, bool]:

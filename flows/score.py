@@ -9,14 +9,16 @@ from prefect import flow
 
 from flows.watching import watched
 from tasks.clock import find_time
+from tasks.errors import Refused, StoredDataCorrupt
 from tasks.features import steps as features
-from tasks.handles import ScoreTable
+from tasks.handles import ArmScoring, Champion, ScoreTable
 from tasks.intake import steps as intake
 from tasks.registry import steps as registry
+from tasks.rollout import steps as rollouts
 from tasks.scoring import steps as scoring
-from tasks.settings import load_settings
+from tasks.settings import Settings, load_settings
 from tasks.validation import steps as validation
-from tasks.warehouse import open_lake
+from tasks.warehouse import Lake, open_lake
 
 
 @flow(name="score")
@@ -25,30 +27,68 @@ def score(deployment: str | Path) -> ScoreTable:
     """Score with the champion, check, publish and export. The same night twice is one run.
 
     While a source is behind, every row says so and how old the data are; an optional one's table
-    is left out, and what the champion asks of it is unknown. Raises DataRejected (65) for unsound
-    scores, of which nothing is then published.
+    is left out, and what the champion asks of it is unknown. While a rollout is running, its
+    challenger scores its share, and is taken back at once if it fails too often. Raises
+    DataRejected (65) for unsound scores, of which nothing is then published.
     """
     settings = load_settings(deployment)
     with open_lake(settings) as lake:
-        champion, predictor = registry.load_champion(lake)
-        now = find_time(lake, settings)
-        standing = intake.judge_sources(lake, settings)
-        table = features.build(
-            lake,
-            (now.as_of,),
-            (now.known_by,),
-            lake.snapshot(),
-            settings.features,
-            tables=features.tables_without(standing.left_out),
-        )
-        validation.validate_features(lake, table, settings)
-        optional = {
-            name: one.source
-            for one in standing.sources
-            if one.optional
-            for name in features.features_of(one.table)
-        }
-        check = partial(validation.validate_scores, settings=settings)
-        return scoring.score_customers(
-            lake, champion, predictor, table, check, standing.staleness, optional
-        )
+        scores = _score(lake, settings)
+        if _take_back_failed(lake):
+            # Who still had the challenger's score is back with the champion, tonight.
+            scores = _score(lake, settings)
+        return scores
+
+
+def _score(lake: Lake, settings: Settings) -> ScoreTable:
+    champion, predictor = registry.load_champion(lake)
+    now = find_time(lake, settings)
+    standing = intake.judge_sources(lake, settings)
+    table = features.build(
+        lake,
+        (now.as_of,),
+        (now.known_by,),
+        lake.snapshot(),
+        settings.features,
+        tables=features.tables_without(standing.left_out),
+    )
+    validation.validate_features(lake, table, settings)
+    optional = {
+        name: one.source
+        for one in standing.sources
+        if one.optional
+        for name in features.features_of(one.table)
+    }
+    check = partial(validation.validate_scores, settings=settings)
+    return scoring.score_customers(
+        lake,
+        champion,
+        predictor,
+        table,
+        check,
+        standing.staleness,
+        optional,
+        _find_arm(lake, champion),
+    )
+
+
+def _find_arm(lake: Lake, champion: Champion) -> ArmScoring | None:
+    """The challenger of a running rollout, if it is still this champion that it stands against."""
+    live = rollouts.find_live(lake, "churn")
+    if live is None or live.terms.champion_decision_id != champion.decision_id:
+        return None
+    challenger = registry.find_candidate(lake, model_hash=live.plan.challenger.content_hash)
+    try:
+        return rollouts.open_arm(live, challenger, registry.verify_candidate(lake, challenger), "")
+    except (Refused, StoredDataCorrupt) as error:
+        return rollouts.open_arm(live, challenger, None, error.what)
+
+
+def _take_back_failed(lake: Lake) -> bool:
+    """Roll back a challenger that failed at serving; whether it did."""
+    live = rollouts.find_live(lake, "churn")
+    row = rollouts.breaker_row(lake, live) if live is not None else None
+    if row is None:
+        return False
+    rollouts.carry_out(lake, rollouts.record_row(lake, row))
+    return True

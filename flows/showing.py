@@ -403,6 +403,11 @@ def show_night(night: Night, settings: Settings) -> None:
     if night.admission is not None:
         show_training(night.admission)
     show_scores(night.scores)
+    if night.rollout is not None:
+        told = f"{night.rollout.rollout_id} {night.rollout.state.replace('_', ' ')}"
+        open_console().print(
+            f"rollout: {told}: {night.rollout.reason}", markup=False, soft_wrap=True
+        )
     called = shlex.quote(settings.called)
     console = open_console()
     for part, why in night.understanding.left_out.items():

@@ -284,7 +284,7 @@ CUSTOMER_TABLES: dict[str, tuple[Column, ...]] = {
     ),
 }
 
-# The ledger: append-only, the latest row is the state. Kept here so that its schema has one home.
+# The ledger: append-only, the latest row is the state; with `rollout_tables` its whole schema.
 LEDGER: dict[str, tuple[Column, ...]] = {
     "batches": (
         Column("batch_number", "INTEGER"),

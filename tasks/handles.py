@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from tasks.warehouse import Lake
+
 KnownBasis = Literal["observed", "declared"]
 Severity = Literal["warn", "quarantine", "stop"]
 WaiverEffect = Literal["leave_out", "let_in"]
@@ -305,6 +307,24 @@ class Predictor(Protocol):
 
     def reasons(self, features: pa.Table) -> list[tuple[str, ...]]:
         """One to three drivers of each row's probability in plain words, strongest first."""
+        ...
+
+
+class ArmScoring(Protocol):
+    """A challenger that scores its share of the customers in a night's run.
+
+    `parts` name what the rows depend on besides the champion. Whom it leaves out, because it
+    failed, keep the champion's score.
+    """
+
+    parts: tuple[str, ...]
+
+    def score(self, lake: Lake, features: FeatureTable) -> None:
+        """Fill the empty temporary table `arm_scores` for customers of `scored_customers`."""
+        ...
+
+    def record(self, lake: Lake, scoring_id: str) -> None:
+        """Append what the ledger must know; called in the transaction that publishes the rows."""
         ...
 
 

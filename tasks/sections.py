@@ -445,6 +445,13 @@ class RegistrySettings(Section):
         le=600,
         description="What the first load of a model, in its own process, may take.",
     )
+    promotion: Literal["gate", "rollout"] = Field(
+        "gate",
+        description=(
+            "'gate': whom the gate lets in serves at once; 'rollout': it becomes a candidate that"
+            " takes over by a rollout. The first champion is always the gate's."
+        ),
+    )
     require_signature: bool = Field(
         True,
         description=(

@@ -21,6 +21,7 @@ from tasks.channels import OncallSettings
 from tasks.contracts import POPULATION
 from tasks.drivers import ReasonsSettings
 from tasks.errors import ConfigurationError, UsageError, suggest
+from tasks.experiments import RolloutSettings
 from tasks.groups import SegmentsSettings
 from tasks.offers import ActionsSettings, ForecastsSettings
 from tasks.populations import SimulationSettings
@@ -77,6 +78,7 @@ class Settings(Section):
     forecasts: ForecastsSettings
     actions: ActionsSettings
     reasons: ReasonsSettings
+    rollout: RolloutSettings
 
     @model_validator(mode="after")
     def _knows_its_customers(self) -> Self:

@@ -25,6 +25,7 @@ from tasks.errors import DiskFailure, HoldfastError, InternalError, ServiceDown,
 from tasks.handles import Snapshot
 from tasks.moments import read_clock
 from tasks.postgres import Database, advisory_lock, find_database
+from tasks.rollout_tables import ROLLOUT_TABLES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -457,7 +458,7 @@ def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
         ).fetchall()
     }
     wanted: list[tuple[str, str, tuple[Column, ...]]] = [
-        ("ledger", name, columns) for name, columns in LEDGER.items()
+        ("ledger", name, columns) for name, columns in {**LEDGER, **ROLLOUT_TABLES}.items()
     ]
     wanted += [("main", name, one.columns + SYSTEM_COLUMNS) for name, one in CONTRACTS.items()]
     wanted += [("main", name, columns) for name, columns in CUSTOMER_TABLES.items()]

@@ -12,6 +12,7 @@ import pytest
 
 from tasks.contracts import CONTRACTS, CUSTOMER_TABLES, LEDGER
 from tasks.errors import HoldfastError, InternalError, LockHeld, StoredDataCorrupt
+from tasks.rollout_tables import ROLLOUT_TABLES
 from tasks.settings import Settings
 from tasks.warehouse import (
     Connection,
@@ -154,7 +155,7 @@ def test_new_lake_has_every_table_and_no_row(lake: Lake) -> None:
     for table, contract in CONTRACTS.items():
         columns = {row["column_name"] for row in lake.rows(f"describe lake.main.{table}")}
         assert set(contract.names) <= columns
-    for table in LEDGER:
+    for table in (*LEDGER, *ROLLOUT_TABLES):
         assert lake.scalar(f"select count(*) from lake.ledger.{table}") == 0
 
 

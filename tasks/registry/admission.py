@@ -15,6 +15,7 @@ import numpy as np
 
 from tasks.errors import HoldfastError
 from tasks.handles import Champion, Decision, FinalCustomers, TrainingRecord
+from tasks.registry.candidates import admit_candidate, decides_by_rollout
 from tasks.registry.champion import (
     find_champion,
     keep_model,
@@ -66,9 +67,15 @@ def admit(lake: Lake, tracker: Tracker, record: TrainingRecord, final: FinalCust
         served: Literal["model", "rule", "champion", "nobody"] = (
             "champion" if champion else "nobody"
         )
-        if decision.outcome == "promote":
+        replaces = decision.outcome == "serve_rule" and not _serves(champion, record)
+        if decides_by_rollout(lake, champion) and (replaces or decision.outcome == "promote"):
+            if replaces:
+                rule = tracker.register(record.rule, run_id)
+                kept, version = keep_model(settings, record.rule, rule), rule.version
+            decision = admit_candidate(lake, kept, decision, champion)
+        elif decision.outcome == "promote":
             champion, served = promote(lake, kept, decision, expected), "model"
-        elif decision.outcome == "serve_rule" and not _serves(champion, record):
+        elif replaces:
             rule = tracker.register(record.rule, run_id)
             kept_rule = keep_model(settings, record.rule, rule)
             champion, served = promote(lake, kept_rule, decision, expected), "rule"

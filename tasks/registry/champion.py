@@ -97,18 +97,7 @@ def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str 
         evidence={
             "previous_decision_id": expected,
             "gate_decision_id": gate_decision.decision_id,
-            "kind": candidate.kind,
-            "candidate": candidate.name,
-            "directory": kept.directory.name,
-            "files": dict(kept.files),
-            "signature": sign_model(lake.settings, registered.name, registered.version, kept.files),
-            "golden": list(kept.golden),
-            "feature_names": list(candidate.feature_names),
-            "features_fingerprint": candidate.features_fingerprint,
-            "metrics": {
-                name: [_json_number(value) for value in values]
-                for name, values in candidate.metrics.items()
-            },
+            **describe_kept(lake, kept),
         },
         model_name=registered.name,
         model_version=registered.version,
@@ -140,6 +129,31 @@ def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str 
     champion = find_champion(lake)
     assert champion is not None
     return champion
+
+
+def describe_kept(lake: Lake, kept: KeptModel) -> dict[str, Any]:
+    """What the ledger must know of a kept model to let it serve: its files, signed, and figures."""
+    candidate, registered = kept.candidate, kept.registered
+    return {
+        "kind": candidate.kind,
+        "candidate": candidate.name,
+        "directory": kept.directory.name,
+        "files": dict(kept.files),
+        "signature": sign_model(lake.settings, registered.name, registered.version, kept.files),
+        "golden": list(kept.golden),
+        "feature_names": list(candidate.feature_names),
+        "features_fingerprint": candidate.features_fingerprint,
+        "metrics": {
+            name: [_json_number(value) for value in values]
+            for name, values in candidate.metrics.items()
+        },
+    }
+
+
+def append_decisions(lake: Lake, decisions: Sequence[Decision]) -> None:
+    """Append decisions in the transaction that surrounds this call."""
+    for decision in decisions:
+        _insert(lake, decision)
 
 
 def append_reign(lake: Lake, decision: Decision, *, actor: str) -> None:

@@ -8,6 +8,12 @@ from tasks.errors import DataRejected, Refused, ServiceDown, StoredDataCorrupt
 from tasks.handles import Champion, FinalCustomers, Predictor, TrainingRecord
 from tasks.orchestration import publish_markdown, step
 from tasks.registry.admission import Admission, admit
+from tasks.registry.candidates import (
+    find_candidate,
+    offline_difference,
+    promote_candidate,
+    verify_candidate,
+)
 from tasks.registry.champion import champion_status, find_champion, mirror_champion, open_champion
 from tasks.registry.history import (
     Verified,
@@ -25,13 +31,17 @@ __all__ = [
     "admit_training",
     "champion_status",
     "describe_reign",
+    "find_candidate",
     "find_champion",
     "find_reign",
     "list_reigns",
     "load_champion",
     "mirror_registry",
+    "offline_difference",
+    "promote_candidate",
     "require_tracking",
     "switch_back",
+    "verify_candidate",
     "verify_versions",
 ]
 

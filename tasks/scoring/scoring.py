@@ -28,7 +28,7 @@ from tasks.exports import (
     put_in_place,
     write_files,
 )
-from tasks.handles import Champion, FeatureTable, Predictor, ScoreTable
+from tasks.handles import ArmScoring, Champion, FeatureTable, Predictor, ScoreTable
 from tasks.standings import Staleness
 from tasks.warehouse import quote
 
@@ -57,6 +57,7 @@ def score(
     check: Check | None = None,
     staleness: Staleness | None = None,
     may_miss: Mapping[str, str] | None = None,
+    arm: ArmScoring | None = None,
 ) -> ScoreTable:
     """Score the newest cut-off of `features` and export the list; the run and its files.
 
@@ -64,13 +65,14 @@ def score(
     of `economics` (NULL: unknown, counts 0). `check` looks at the finished file and raises to
     refuse it. Every row is stamped with `staleness`, by default that of a fresh night. `may_miss`
     maps features of optional sources to their source: one that the table lacks is NULL for
-    everybody, and its source is named as left out. Raises DataRejected (65) for unsound scores or
+    everybody, and its source is named as left out. Customers whom `arm` scores get its score,
+    ranked among all. Raises DataRejected (65) for unsound scores or
     missing columns, DiskFailure (73).
     """
     as_of, known_by = features.as_of[-1], features.known_by[-1]
     filled = _find_filled(lake, predictor, features, may_miss or {})
     stamp = _name_left_out(staleness or Staleness(), filled)
-    table = _describe_run(champion, features, settings, stamp)
+    table = _describe_run(champion, features, settings, stamp, arm)
     done = find_exports(lake, table.scoring_id)
     if done:
         return _restore_exports(lake, table, done, settings)
@@ -84,13 +86,14 @@ def score(
         value_column,
         staleness=staleness,
         may_miss=may_miss,
+        arm=arm,
     )
     listed = ", ".join(quote(column.name) for column in SCORES)
     files = _write(lake, table, f"select {listed} from ranked_scores order by rank", settings)
     try:
         if check is not None:
             check(files[1].aside)
-        _publish(lake, table, files)
+        _publish(lake, table, files, arm)
     except HoldfastError:
         for file in files:
             file.aside.unlink(missing_ok=True)
@@ -111,6 +114,7 @@ def rank_customers(
     explained: bool = True,
     staleness: Staleness | None = None,
     may_miss: Mapping[str, str] | None = None,
+    arm: ArmScoring | None = None,
 ) -> None:
     """Score and rank the newest cut-off into the temporary table `ranked_scores`; no more.
 
@@ -121,14 +125,20 @@ def rank_customers(
     stamp = _name_left_out(staleness or Staleness(), filled)
     _stage(lake, predictor, features, settings, value_column, filled, explained=explained)
     _refuse_unsound(lake)
-    _rank(lake, _describe_run(champion, features, settings, stamp), settings)
+    if arm is not None:
+        arm.score(lake, features)
+    _rank(lake, _describe_run(champion, features, settings, stamp, arm), settings)
 
 
 def _describe_run(
-    champion: Champion, features: FeatureTable, settings: Settings, staleness: Staleness
+    champion: Champion,
+    features: FeatureTable,
+    settings: Settings,
+    staleness: Staleness,
+    arm: ArmScoring | None,
 ) -> ScoreTable:
     return ScoreTable(
-        scoring_id=name_scoring(champion, features, settings, staleness),
+        scoring_id=name_scoring(champion, features, settings, staleness, arm),
         as_of=features.as_of[-1],
         known_by=features.known_by[-1],
         rows=0,
@@ -141,10 +151,14 @@ def _describe_run(
 
 
 def name_scoring(
-    champion: Champion, features: FeatureTable, settings: Settings, staleness: Staleness
+    champion: Champion,
+    features: FeatureTable,
+    settings: Settings,
+    staleness: Staleness,
+    arm: ArmScoring | None = None,
 ) -> str:
     """The scoring run's id: sha256, shortened, over everything that its rows depend on."""
-    parts = {
+    parts: dict[str, Any] = {
         "deployment": settings.deployment,
         "model": [champion.name, champion.version, champion.model_hash],
         "features": features.fingerprint,
@@ -155,6 +169,8 @@ def name_scoring(
         "mark": settings.scoring.csv_byte_order_mark,
         "stale": [staleness.days, staleness.text],
     }
+    if arm is not None:
+        parts["arm"] = list(arm.parts)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -330,7 +346,12 @@ def _write(
     )
 
 
-def _publish(lake: Lake, table: ScoreTable, files: tuple[ExportFile, ExportFile]) -> None:
+def _publish(
+    lake: Lake,
+    table: ScoreTable,
+    files: tuple[ExportFile, ExportFile],
+    arm: ArmScoring | None,
+) -> None:
     """The rows and the ledger's word of the files, in one transaction; once, whoever races us."""
     listed = ", ".join(f"{quote(column.name)} {column.type}" for column in SCORES)
     known = {"scoring_id": table.scoring_id}
@@ -343,6 +364,8 @@ def _publish(lake: Lake, table: ScoreTable, files: tuple[ExportFile, ExportFile]
             lake.execute(f"create table if not exists lake.main.scores ({listed})")
             lake.run(_SQL / "publish.sql")
             insert_exports(lake, table.scoring_id, files)
+            if arm is not None:
+                arm.record(lake, table.scoring_id)
     crash_point("scoring.published")
 
 

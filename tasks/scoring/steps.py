@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tasks.exports import read_head
-from tasks.handles import Champion, FeatureTable, Predictor, ScoreTable
+from tasks.handles import ArmScoring, Champion, FeatureTable, Predictor, ScoreTable
 from tasks.orchestration import publish_markdown, step
 from tasks.scoring.scoring import Check, describe_staleness, score
 from tasks.standings import Staleness
@@ -22,6 +22,7 @@ def _score_customers(
     check: Check | None = None,
     staleness: Staleness | None = None,
     may_miss: Mapping[str, str] | None = None,
+    arm: ArmScoring | None = None,
 ) -> ScoreTable:
     """Score the newest cut-off and export the list; `check` judges it before it is published."""
     table = score(
@@ -33,6 +34,7 @@ def _score_customers(
         check=check,
         staleness=staleness,
         may_miss=may_miss,
+        arm=arm,
     )
     stale = describe_staleness(table.staleness)
     publish_markdown(

@@ -4,9 +4,24 @@
 -- offer too; every contact costs. Equal returns are ordered by a hash of the id, so that the list
 -- is the same each time and favours nobody by name.
 create or replace temporary table ranked_scores as
-with valued as (
+-- Whom a rollout's challenger has scored is ranked by that score, among all.
+with scored as (
+    select
+        champion.customer_id,
+        champion.value_amount,
+        coalesce(arm.probability, champion.probability) as probability,
+        case when arm.customer_id is null then champion.reason_1 else arm.reason_1 end as reason_1,
+        case when arm.customer_id is null then champion.reason_2 else arm.reason_2 end as reason_2,
+        case when arm.customer_id is null then champion.reason_3 else arm.reason_3 end as reason_3,
+        coalesce(arm.model_name, $model_name) as model_name,
+        coalesce(arm.model_version, $model_version::integer) as model_version,
+        coalesce(arm.model_hash, $model_hash) as model_hash
+    from scored_customers as champion
+    left join arm_scores as arm using (customer_id)
+),
+valued as (
     select *, greatest(coalesce(value_amount, 0), 0)::double as known_value
-    from scored_customers
+    from scored
 ),
 expected as (
     select *,
@@ -30,9 +45,9 @@ select
     reason_3,
     $as_of::timestamptz as as_of,
     $known_by::timestamptz as known_by,
-    $model_name as model_name,
-    $model_version::integer as model_version,
-    $model_hash as model_hash,
+    model_name,
+    model_version,
+    model_hash,
     $scoring_id as scoring_id,
     $stale_days::double as stale_days,
     $stale_sources::varchar as stale_sources

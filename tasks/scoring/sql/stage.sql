@@ -6,4 +6,15 @@ create or replace temporary table scored_customers (
     reason_1 varchar,
     reason_2 varchar,
     reason_3 varchar
+);
+-- One row a customer whom a rollout's challenger has scored instead; mostly none.
+create or replace temporary table arm_scores (
+    customer_id varchar,
+    probability double,
+    reason_1 varchar,
+    reason_2 varchar,
+    reason_3 varchar,
+    model_name varchar,
+    model_version integer,
+    model_hash varchar
 )

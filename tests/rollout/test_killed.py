@@ -1,0 +1,176 @@
+"""A rollout killed before or after any of its ledger writes ends as one that nobody disturbed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.settings import PROJECT, Settings
+from tests.rollout.conftest import Settle, run
+from tests.rollout.test_recording import NIGHT, begin
+from tests.rollout.test_rolling import leaves_by
+from tests.rollout.village import NAME, Village, insert_orders, open_village
+
+pytestmark = [pytest.mark.faults, pytest.mark.flow]
+
+# Runs one step after another as the command does, each in a process that is forked before any lake
+# is open; without Prefect's server and MLflow, and without the list that comes after.
+STEPPER = """
+import os, sys
+from importlib import import_module
+rollout, score = import_module("flows.rollout"), import_module("flows.score")
+import_module("tasks.features.steps"), import_module("lightgbm")
+rollout.registry.mirror_registry = lambda lake: "right"
+rollout._score_again = lambda deployment: None
+score.validation.validate_features = lambda *a: None
+score.validation.validate_scores = lambda *a, **k: None
+acts = {
+    "step": lambda path: rollout.step_rollout.fn(path, rescore=False),
+    "start": lambda path: rollout.start_rollout.fn(path, None, "ann"),
+    "stop": lambda path: rollout.stop_rollout.fn(path, None, "by hand", "ann"),
+    "score": lambda path: score.score.fn(path),
+}
+print("ready", flush=True)
+for line in sys.stdin:
+    act, point, path = line.split()
+    pid = os.fork()
+    if pid == 0:
+        os.environ["HOLDFAST_CRASH_AT"] = point
+        acts[act](path)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+Kill = Callable[[Village, str, str], None]
+
+
+@pytest.fixture(scope="module")
+def kill(home: Path) -> Iterator[Kill]:
+    """Run a step of a village in a process that dies at a point."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", STEPPER],
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "HOLDFAST_HOME": str(home)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+    def act(village: Village, name: str, point: str) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{name} {point} {village.path}\n")
+        process.stdin.flush()
+        assert int(process.stdout.readline()) == -signal.SIGKILL, (name, point)
+
+    yield act
+    process.stdin.close()
+    process.stdout.close()
+    process.wait(timeout=60)
+
+
+def ledger(village: Village) -> dict[str, Any]:
+    """What the ledger says in the end, but for times, ids and versions of the lake."""
+    with open_village(village) as lake:
+        return {
+            "rollouts": [
+                (row["row_number"], row["row_kind"], row["state"], row["stage"], row["reason"])
+                for row in lake.rows("select * from lake.ledger.rollouts order by row_number")
+            ],
+            "decisions": sorted(
+                (row["kind"], row["outcome"])
+                for row in lake.rows("select kind, outcome from lake.ledger.decisions")
+            ),
+            "enrolments": lake.rows(
+                "select customer_id, arm, stage, entered_at from lake.ledger.enrolments"
+                " order by all"
+            ),
+            "servings": lake.rows(
+                "select arm, stage, assigned, fell_back from lake.ledger.servings order by all"
+            ),
+            "items": lake.rows(
+                "select code, state from lake.ledger.incidents"
+                " order by incident_number, recorded_at"
+            ),
+        }
+
+
+def go_through(village: Village, kill: Kill, points: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Start, score, widen and promote; before each, die at each of its points first."""
+    from flows import cli
+
+    def act(name: str, key: str) -> None:
+        for point in points.get(key, ()):
+            kill(village, name, point)
+        if name == "score":
+            assert cli.run(["-d", str(village.path), "score"]) == 0
+        else:
+            assert run(village, name) == 0
+
+    assert run(village, "plan", "--name", NAME) == 0
+    act("start", "start")
+    act("score", "score")
+    village.go_to(7)
+    act("step", "advance")
+    assert cli.run(["-d", str(village.path), "score"]) == 0
+    village.go_to(21)
+    act("step", "promote")
+    return ledger(village)
+
+
+def test_killed_on_the_way_to_a_promotion(settle: Settle, kill: Kill) -> None:
+    stages = [0.2, 0.5]
+    leaves = leaves_by(0.1, 0.7)
+    undisturbed = go_through(settle(leaves, start=False, stages=stages), kill, {})
+    killed = go_through(
+        settle(leaves, start=False, stages=stages),
+        kill,
+        {
+            "start": ("rollout.before_start", "rollout.after_start"),
+            "score": ("rollout.before_enrolment", "scoring.published"),
+            "advance": ("rollout.before_advance", "rollout.after_advance"),
+            "promote": ("rollout.before_promote", "rollout.after_promote"),
+        },
+    )
+    assert [row[1] for row in undisturbed["rollouts"]] == ["plan", "start", "advance", "promote"]
+    assert killed == undisturbed
+
+
+@pytest.mark.parametrize(("act", "kind"), [("step", "roll_back"), ("stop", "stop")])
+def test_killed_on_the_way_back(
+    make_settings: Callable[[], Settings],
+    kill: Kill,
+    monkeypatch: pytest.MonkeyPatch,
+    act: str,
+    kind: str,
+) -> None:
+    """No models here: the champion compared with is gone, or a person ends it."""
+    flows = import_module("flows.rollout")
+    monkeypatch.setattr(flows, "_score_again", lambda _deployment: None)
+    found = []
+    for points in ((), (f"rollout.before_{kind}", f"rollout.after_{kind}")):
+        settings = make_settings()
+        monkeypatch.setenv("HOLDFAST_HOME", str(settings.home))
+        village = Village(Path(settings.called), settings.home, 0, {})
+        with open_village(village) as lake:
+            begin(lake)
+            insert_orders(lake, [("ann", "o1", NIGHT + timedelta(days=1))])
+        for point in points:
+            kill(village, act, point)
+        if act == "step":
+            flows.step_rollout.fn(settings.called, rescore=False)
+        else:
+            flows.stop_rollout.fn(settings.called, None, "by hand", "ann")
+        found.append(ledger(village))
+    assert [row[1] for row in found[0]["rollouts"]] == ["plan", "start", kind]
+    assert found[1] == found[0]
