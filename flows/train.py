@@ -55,7 +55,7 @@ def train(deployment: str | Path, allow_gaps: bool = False) -> Admission:
         with reporting_fault(lake, "LABEL"):
             features.audit_outcomes(lake, table, settings.features)
         with reporting_fault(lake, "LEAK"):
-            features.audit(lake, table, settings.features)
+            audited = features.audit(lake, table, settings.features)
         drivers, words = features.describe_drivers(lake, table, settings.features)
         record, final = churn.train_churn(lake, table, drivers, words, now.known_by)
-        return registry.admit_training(lake, record, final)
+        return registry.admit_training(lake, record, final, audited)

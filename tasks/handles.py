@@ -271,7 +271,8 @@ class Candidate:
     """A trained model (or rule) with the evidence for it, as files in `directory`.
 
     `model_hash` is the sha256 over the model's files in name order; `metrics` maps a metric's
-    name to (estimate, low, high) on the final test cut-off.
+    name to (estimate, low, high) on the final test cut-off. `golden` are its probabilities for
+    the golden rows on the day it was trained.
     """
 
     kind: Literal["model", "rule"]
@@ -284,6 +285,7 @@ class Candidate:
     snapshot_id: int
     run_id: str | None = None
     version: int | None = None
+    golden: tuple[float, ...] = ()
 
 
 # (estimate, low, high)
@@ -361,7 +363,8 @@ class TrainingRecord:
     `model` and `rule` (the best simple rule) are both ready to be registered. `baselines` maps
     a baseline to its metrics on the same final customers as the model's. `drivers` maps a
     business driver to its mean absolute SHAP value. `slices` are rows of a table: one a slice,
-    with its size and metrics. `config` is the whole configuration as plain values.
+    with its size and metrics. `config` is the whole configuration as plain values. `leakage`
+    holds figures by type of leakage, named as Kapoor and Narayanan (2023) do.
     """
 
     deployment: str
@@ -386,6 +389,7 @@ class TrainingRecord:
     currency: str
     contact_budget_share: float | None = None
     objective_direction: Literal["maximize", "minimize"] = "maximize"
+    leakage: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +399,8 @@ class FinalCustomers:
     `features` holds every column that a model may ask for. `*_return_amount` is what contacting
     was expected to bring, `contact_gain_amount` what it would have brought; `expected_returns`
     makes the former from any model's probabilities for these customers. `fingerprint` names the
-    customers and their order.
+    customers and their order. `refit_probability` is of the same model learnt with another seed
+    and without a tenth of the customers; `slices` are labels, by what they are sliced by.
     """
 
     features: pa.Table
@@ -407,6 +412,9 @@ class FinalCustomers:
     rule_return_amount: np.ndarray
     expected_returns: Callable[[np.ndarray], np.ndarray]
     budget_contacts: int
+    rule_probability: np.ndarray | None = None
+    refit_probability: np.ndarray | None = None
+    slices: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from uuid import uuid4
@@ -23,6 +23,25 @@ MODEL_CODE = "model_code.py"
 # Under this name the file leaves MLflow alone.
 _MODULE = "holdfast_model"
 _READ_BYTES = 1 << 20
+GOLDEN_ROWS = 24
+# Amounts, days, counts and shares as features have them; None is a missing value.
+_GOLDEN_VALUES = (
+    None,
+    -30.0,
+    -1.0,
+    0.0,
+    0.1,
+    0.5,
+    0.9,
+    1.0,
+    2.0,
+    5.0,
+    14.0,
+    45.0,
+    120.0,
+    365.0,
+    900.0,
+)
 
 
 def hash_files(directory: Path, *, ignore_bytecode: bool = False) -> dict[str, str]:
@@ -153,3 +172,15 @@ def load_module(directory: Path, files: Mapping[str, str]) -> ModuleType:
     finally:
         sys.dont_write_bytecode = before
     return module
+
+
+def golden_rows(feature_names: Sequence[str]) -> list[list[float | None]]:
+    """Made-up rows, the same for the same features: shape (24, features), None for missing."""
+    rows = []
+    for number in range(GOLDEN_ROWS):
+        row = []
+        for name in feature_names:
+            drawn = hashlib.sha256(f"{number} {name}".encode()).digest()
+            row.append(_GOLDEN_VALUES[int.from_bytes(drawn[:4], "big") % len(_GOLDEN_VALUES)])
+        rows.append(row)
+    return rows

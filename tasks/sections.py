@@ -405,62 +405,6 @@ class EconomicsSettings(Section):
         return int(self.budget_amount // (self.contact_cost_amount + self.offer_cost_amount))
 
 
-class RegistrySettings(Section):
-    """When a challenger is let in."""
-
-    minimum_final_customers: int = Field(
-        200, ge=30, le=10_000_000, description="Fewer customers in the final test block."
-    )
-    minimum_final_churners: int = Field(
-        20, ge=5, le=10_000_000, description="Fewer churners in the final test block."
-    )
-    bootstrap_replicates: int = Field(
-        2000, ge=200, le=20_000, description="Resamples of customers behind each comparison."
-    )
-    bootstrap_seed: int = Field(20_111_209, ge=0, description="So that a decision can be redone.")
-    rule_confidence: float = Field(
-        0.90,
-        gt=0.5,
-        lt=1,
-        description="Share of resamples in which the challenger must earn more than the best rule.",
-    )
-    champion_confidence: float = Field(
-        0.90,
-        gt=0.5,
-        lt=1,
-        description=(
-            "Share of resamples in which the challenger must not fall behind the champion by more"
-            " than `champion_tolerance_share`; its estimate must also be strictly higher."
-        ),
-    )
-    champion_tolerance_share: float = Field(
-        0.05,
-        ge=0,
-        le=0.5,
-        description="What the challenger may fall behind, as a share of the champion's profit.",
-    )
-    load_timeout_seconds: float = Field(
-        60.0,
-        ge=5,
-        le=600,
-        description="What the first load of a model, in its own process, may take.",
-    )
-    promotion: Literal["gate", "rollout"] = Field(
-        "gate",
-        description=(
-            "'gate': whom the gate lets in serves at once; 'rollout': it becomes a candidate that"
-            " takes over by a rollout. The first champion is always the gate's."
-        ),
-    )
-    require_signature: bool = Field(
-        True,
-        description=(
-            "Whether a champion must bear this deployment's signature. False lets one serve that"
-            " was promoted before models were signed."
-        ),
-    )
-
-
 class ScoringSettings(Section):
     """What is written for each customer."""
 

@@ -22,6 +22,7 @@ from tasks.contracts import POPULATION
 from tasks.drivers import ReasonsSettings
 from tasks.errors import ConfigurationError, UsageError, suggest
 from tasks.experiments import RolloutSettings
+from tasks.gating import RegistrySettings
 from tasks.groups import SegmentsSettings
 from tasks.offers import ActionsSettings, ForecastsSettings
 from tasks.populations import SimulationSettings
@@ -30,7 +31,6 @@ from tasks.sections import (
     ClockSettings,
     EconomicsSettings,
     FeaturesSettings,
-    RegistrySettings,
     ScoringSettings,
     Section,
     ValidationSettings,

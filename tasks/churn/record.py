@@ -18,9 +18,17 @@ from tasks.settings import PROJECT, Settings
 
 
 def describe_training(
-    result: TrainingResult, settings: Settings, table: FeatureTable, known_by: datetime
+    result: TrainingResult,
+    settings: Settings,
+    table: FeatureTable,
+    known_by: datetime,
+    *,
+    at_cutoff: int,
 ) -> TrainingRecord:
-    """The record of a training on `table`; both candidates are ready to be registered."""
+    """The record of a training on `table`; both candidates are ready to be registered.
+
+    `at_cutoff` counts all customers at the final cut-off, those without an outcome too.
+    """
     config: dict[str, Any] = {
         name: getattr(settings, name).model_dump(mode="json")
         for name in ("features", "churn", "economics", "registry")
@@ -56,6 +64,7 @@ def describe_training(
         currency=result.currency,
         contact_budget_share=result.final.contact_budget_share,
         objective_direction="maximize",
+        leakage=_describe_leakage(result, table, known_by, at_cutoff),
     )
 
 
@@ -80,6 +89,9 @@ def gather_final(result: TrainingResult, data: TrainingData, settings: Settings)
         rule_return_amount=final.rule_score,
         expected_returns=partial(money.expected_returns, value_amount=final.value_amount),
         budget_contacts=money.affordable_contacts,
+        rule_probability=final.rule_probability,
+        refit_probability=final.refit_probability,
+        slices=final.slices,
     )
 
 
@@ -127,4 +139,20 @@ def _candidate(kind: Any, trained: Trained, table: FeatureTable) -> Candidate:
         feature_names=trained.feature_names,
         features_fingerprint=table.fingerprint,
         snapshot_id=table.snapshot_id,
+        golden=trained.golden,
     )
+
+
+def _describe_leakage(
+    result: TrainingResult, table: FeatureTable, known_by: datetime, at_cutoff: int
+) -> dict[str, dict[str, Any]]:
+    """The figures of the training, with what only the lake knows: by when things were known."""
+    leakage = {code: dict(figures) for code, figures in result.leakage.items()}
+    leakage["L3.1"]["outcomes_known_by"] = f"{known_by:%Y-%m-%dT%H:%M:%SZ}"
+    leakage["L3.3"]["customers_at_cutoff"] = at_cutoff
+    seen = dict(zip(table.as_of, table.known_by, strict=True))
+    at = result.test_as_of
+    leakage["L3.1"]["final_features_known_by"] = (
+        f"{seen[at]:%Y-%m-%dT%H:%M:%SZ}" if at in seen else None
+    )
+    return leakage

@@ -16,6 +16,7 @@ _BANDED = (
     ("frequency", "order_days_365"),
     ("recency", "recency_days"),
 )
+_WORTH = "value"
 _BANDS = ("lowest third", "middle third", "highest third")
 _RESAMPLES = 300
 
@@ -35,7 +36,7 @@ def measure_slices(
     would be noise. `probability` has shape (len(rows),).
     """
     table = []
-    for name, labels in _label(data, rows):
+    for name, labels in label_slices(data, rows):
         for label in sorted(set(labels.tolist())):
             inside = labels == label
             table.append(
@@ -52,13 +53,17 @@ def measure_slices(
     return tuple(table)
 
 
-def _label(data: TrainingData, rows: Indices) -> list[tuple[str, NDArray[np.str_]]]:
+def label_slices(data: TrainingData, rows: Indices) -> list[tuple[str, NDArray[np.str_]]]:
+    """What the rows are sliced by, and the slice of each row, shape (len(rows),)."""
     labelled = [(name, values[rows]) for name, values in data.slices.items()]
     seen: set[str] = set()
-    for name, feature in _BANDED:
-        if feature not in data.feature_names or name in seen:
+    banded = [
+        (name, data.column(feature)) for name, feature in _BANDED if feature in data.feature_names
+    ]
+    for name, column in [*banded, (_WORTH, data.value_amount)]:
+        if name in seen:
             continue
-        values = data.column(feature)[rows]
+        values = column[rows]
         known = values[np.isfinite(values)]
         edges = np.quantile(known, [1 / 3, 2 / 3]) if len(known) else np.zeros(2)
         if edges[0] < edges[1]:

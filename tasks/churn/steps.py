@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tasks.churn.data import read_training_data
 from tasks.churn.record import describe_training, gather_final, prepare_directory
@@ -14,7 +16,13 @@ from tasks.orchestration import step
 from tasks.progress import show_progress
 from tasks.warehouse import Lake, quote
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 __all__ = ["train_churn"]
+
+_SQL = Path(__file__).with_name("sql")
+_SEGMENT = "known_segment"
 
 
 def _train_churn(
@@ -33,7 +41,7 @@ def _train_churn(
     settings = lake.settings
     if not table.labelled:
         raise DataRejected(f"The feature table '{table.table}' has no outcomes to learn from.")
-    rows = lake.arrow(f"select * from lake.main.{quote(table.table)} where churned is not null")
+    rows, last = _read_labelled(lake, table)
     given = settings.features.outcome == "given"
     data = read_training_data(
         rows,
@@ -41,6 +49,7 @@ def _train_churn(
         words=words,
         horizon_days=None if given else float(settings.features.horizon_days),
         value_column="value_amount",
+        slice_columns=[_SEGMENT] if _SEGMENT in rows.column_names else [],
     )
     with show_progress("tuning") as report:
         result = train(
@@ -52,9 +61,31 @@ def _train_churn(
             progress=None if report is None else lambda done, total: report(done, total, None),
         )
     return (
-        describe_training(result, settings, table, known_by),
+        describe_training(result, settings, table, known_by, at_cutoff=int(last["customers"])),
         gather_final(result, data, settings),
     )
+
+
+def _read_labelled(lake: Lake, table: FeatureTable) -> tuple[pa.Table, dict[str, Any]]:
+    """The rows with an outcome, in segments where some were known; and the last cut-off's counts.
+
+    Raises DataRejected (65) where no outcome is known yet.
+    """
+    names = {"table": quote(table.table)}
+    found = lake.rows(lake.text(_SQL / "last_cutoff.sql", names=names))
+    if not found:
+        raise DataRejected(
+            f"No row of '{table.table}' has a known outcome.",
+            next_step="wait until a horizon has passed after the first cut-off, or shorten it",
+        )
+    last = found[0]
+    if "customer_segments" in lake.tables():
+        segmented = lake.arrow(
+            lake.text(_SQL / "labelled_by_segment.sql", names=names), {"as_of": last["as_of"]}
+        )
+        if segmented[_SEGMENT].null_count < segmented.num_rows:
+            return segmented, last
+    return lake.arrow(lake.text(_SQL / "labelled.sql", names=names)), last
 
 
 # Not tried again by itself: a second try of a training that failed for its data fails again.

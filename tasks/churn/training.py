@@ -20,20 +20,24 @@ from tasks.churn.baselines import Rule, fit_rules, predict_forest, predict_logis
 from tasks.churn.calibration import Calibration, Part, choose_calibration
 from tasks.churn.curves import trace_curves
 from tasks.churn.data import Floats, Indices, TrainingData
+from tasks.churn.leakage import measure_leakage
 from tasks.churn.metrics import Replicates, compare, measure
-from tasks.churn.model_code import open_model
+from tasks.churn.model_code import Model, open_model
 from tasks.churn.model_files import write_model
 from tasks.churn.profit import Economics, sum_profit
 from tasks.churn.reasons import weigh_drivers
-from tasks.churn.slices import measure_slices
+from tasks.churn.slices import label_slices, measure_slices
 from tasks.churn.splits import Splits, split_data
 from tasks.churn.tuning import Progress, Tuned, tune
 from tasks.handles import Curves, Interval, Trial
+from tasks.keeping import golden_rows
 from tasks.sections import ChurnSettings, EconomicsSettings
 
 MODEL_NAME = "lightgbm"
 # With more rows the last fit takes all threads; LightGBM's result does not depend on how many.
 _ROWS_FOR_ALL_THREADS = 500_000
+# The share of customers that the refit for the stability of scores does without.
+_LEFT_OUT_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Trained:
     feature_names: tuple[str, ...]
     metrics: Mapping[str, Interval]
     calibration: str
+    golden: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ class FinalBlock:
 
     `rows` are the rows of the training data that it holds; arrays have shape (len(rows),).
     `*_score` orders the list that would be contacted (expected return of a contact);
-    `contact_gain_amount` is what that contact would have brought.
+    `contact_gain_amount` is what that contact would have brought. `refit_probability` is of the
+    same model learnt with another seed and without a tenth of the customers.
     """
 
     rows: Indices
@@ -67,6 +73,8 @@ class FinalBlock:
     rule_score: Floats
     contact_gain_amount: Floats
     contact_budget_share: float
+    refit_probability: Floats
+    slices: Mapping[str, NDArray[np.str_]]
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,7 @@ class TrainingResult:
     rows: int
     notes: tuple[str, ...]
     tuned: Tuned
+    leakage: Mapping[str, Mapping[str, Any]]
 
 
 def train(
@@ -146,6 +155,7 @@ def train(
     # From here on the final customers are looked at, for the first and only time; and by the
     # very files that would be served.
     model = open_model(directory / "model")
+    refit = _predict_refit(data, splits, tuned, calibration, churn)
     probabilities = {MODEL_NAME: model.predict_matrix(data.features[test])}
     for name, one in rules.items():
         probabilities[f"rule {name}"] = calibrations[name].apply(one.score(data, test))
@@ -174,6 +184,7 @@ def train(
             data.feature_names,
             intervals[MODEL_NAME],
             calibration.kind,
+            _predict_golden(model),
         ),
         rule=Trained(
             rule.settings.name,
@@ -182,6 +193,7 @@ def train(
             rule.feature_names,
             intervals[rule_label],
             calibrations[rule.settings.name].kind,
+            _predict_golden(open_model(directory / "rule")),
         ),
         beats_best_rule=against_rule["auc"][1] > 0,
         against_rule=against_rule,
@@ -208,7 +220,9 @@ def train(
             confidence=churn.confidence,
             seed=churn.seed,
         ),
-        final=_final_block(data, test, probabilities[MODEL_NAME], probabilities[rule_label], money),
+        final=_final_block(
+            data, test, probabilities[MODEL_NAME], probabilities[rule_label], refit, money
+        ),
         split=_describe(data, splits),
         test_as_of=splits.test_as_of,
         currency=money.currency,
@@ -216,6 +230,7 @@ def train(
         rows=data.rows,
         notes=(*splits.notes, *_notes(measured, rule_label)),
         tuned=tuned,
+        leakage=measure_leakage(data, splits, probabilities[MODEL_NAME], model.feature_names),
     )
 
 
@@ -276,8 +291,34 @@ def fit_final(data: TrainingData, rows: Indices, tuned: Tuned, churn: ChurnSetti
     return str(booster.model_to_string())
 
 
+def _predict_refit(
+    data: TrainingData, splits: Splits, tuned: Tuned, calibration: Calibration, churn: ChurnSettings
+) -> Floats:
+    """What the same model says of the final customers when learnt a little differently.
+
+    Another seed, and a tenth of the customers left out: what a rerun or a few more weeks of data
+    may do (Milani Fard et al. 2016, "Launch and iterate: reducing prediction churn").
+    """
+    import lightgbm
+
+    seed = churn.seed + 1
+    drawn = np.random.default_rng(seed).random(int(data.customers.max()) + 1)
+    rows = splits.final[drawn[data.customers[splits.final]] >= _LEFT_OUT_SHARE]
+    changed = churn.model_copy(update={"seed": seed})
+    booster = lightgbm.Booster(model_str=fit_final(data, rows, tuned, changed))
+    raw = np.asarray(booster.predict(data.features[splits.test]), dtype=np.float64)
+    return calibration.apply(raw)
+
+
+def _predict_golden(model: Model) -> tuple[float, ...]:
+    """The model's probabilities for the golden rows; a copy must give the same."""
+    rows = golden_rows(model.feature_names)
+    matrix = np.asarray(rows, dtype=np.float64)
+    return tuple(float(value) for value in model.predict_matrix(matrix))
+
+
 def _final_block(
-    data: TrainingData, rows: Indices, model: Floats, rule: Floats, money: Economics
+    data: TrainingData, rows: Indices, model: Floats, rule: Floats, refit: Floats, money: Economics
 ) -> FinalBlock:
     value = data.value_amount[rows]
     return FinalBlock(
@@ -291,6 +332,8 @@ def _final_block(
         rule_score=money.expected_returns(rule, value),
         contact_gain_amount=money.realised_returns(data.churned[rows], value),
         contact_budget_share=min(1.0, money.affordable_contacts / max(1, len(rows))),
+        refit_probability=refit,
+        slices=dict(label_slices(data, rows)),
     )
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.audits import LeakAudit
 from tasks.contracts import CONTRACTS
 from tasks.errors import DataRejected
 from tasks.features.building import make_request
@@ -64,6 +65,31 @@ def audit_features(
     separations = measure_separation(lake, table)
     refuse_separations(separations, settings)
     return separations
+
+
+def describe_audit(
+    lake: Lake,
+    table: FeatureTable,
+    settings: FeaturesSettings,
+    separations: Sequence[Separation],
+) -> LeakAudit:
+    """The figures of an audit that `audit_features` has just let through.
+
+    Where nothing was computed again (`leak_sample_customers` is 0), the sample counts none.
+    """
+    judged = [item for item in separations if item.feature not in settings.allowed_leaks]
+    best = max(judged, key=lambda item: item.auc, default=Separation("", float("nan")))
+    sampled = 0
+    if settings.leak_sample_customers and table.rows:
+        sampled = int(lake.scalar("select count(*) from temp.main.leak_sample"))
+    return LeakAudit(
+        feature=best.feature,
+        highest_auc=best.auc,
+        features=len(separations),
+        allowed=tuple(settings.allowed_leaks),
+        later=(),
+        sampled_customers=sampled,
+    )
 
 
 def check_outcomes(lake: Lake, table: FeatureTable, settings: FeaturesSettings) -> None:

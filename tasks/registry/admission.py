@@ -8,27 +8,30 @@ changed, and whatever is missing after it is mirrored by the next run.
 from __future__ import annotations
 
 import logging
+import tempfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from tasks.errors import HoldfastError
-from tasks.handles import Champion, Decision, FinalCustomers, TrainingRecord
+from tasks.errors import HoldfastError, Refused
+from tasks.handles import Candidate, Champion, Decision, FinalCustomers, TrainingRecord
 from tasks.registry.candidates import admit_candidate, decides_by_rollout
 from tasks.registry.champion import (
+    KeptModel,
     find_champion,
     keep_model,
     mirror_champion,
-    open_champion,
     promote,
     record_decision,
 )
-from tasks.registry.gate import GateEvidence, decision_tags, gate
-from tasks.registry.history import rolled_back_hashes
+from tasks.registry.gate import decision_tags, gate
+from tasks.registry.gathering import gather_evidence
+from tasks.registry.story import tell_decision, write_story
 
 if TYPE_CHECKING:
-    from tasks.tracking.tracker import Tracker
+    from tasks.audits import LeakAudit
+    from tasks.registry.sheet import Sheet
+    from tasks.tracking.tracker import Registered, Tracker
     from tasks.warehouse import Lake
 
 _LOG = logging.getLogger("holdfast.registry")
@@ -44,11 +47,18 @@ class Admission:
     served: Literal["model", "rule", "champion", "nobody"]
 
 
-def admit(lake: Lake, tracker: Tracker, record: TrainingRecord, final: FinalCustomers) -> Admission:
+def admit(
+    lake: Lake,
+    tracker: Tracker,
+    record: TrainingRecord,
+    final: FinalCustomers,
+    audit: LeakAudit | None,
+) -> Admission:
     """Log a training, let the gate decide, and carry the decision out.
 
-    Ends with the decision in the ledger and as tags of the MLflow run, whatever it is. Raises
-    ServiceDown (69) if MLflow does not answer, LockHeld (75) if another promotion came between.
+    `audit` is that of the features; without one the gate blocks. Ends with the decision in the
+    ledger and as pages and tags of the MLflow run, whatever it is. Raises ServiceDown (69) if
+    MLflow does not answer, LockHeld (75) if another promotion came between.
     """
     settings = lake.settings
     run_id = tracker.log_training(record)
@@ -56,37 +66,43 @@ def admit(lake: Lake, tracker: Tracker, record: TrainingRecord, final: FinalCust
     try:
         registered = tracker.register(record.model, run_id)
         champion = find_champion(lake)
-        kept = keep_model(settings, record.model, registered)
-        model = replace(
-            record.model, run_id=run_id, version=registered.version, model_hash=kept.model_hash
+        kept, failure = _keep(lake, record.model, registered)
+        model = replace(record.model, run_id=run_id, version=registered.version)
+        if kept is not None:
+            model = replace(model, model_hash=kept.model_hash)
+        evidence = gather_evidence(
+            lake, tracker, record, final, champion, audit=audit, kept=kept, load_failure=failure
         )
-        evidence = gather_evidence(lake, tracker, record, final, champion)
         decision = gate(model, champion, evidence, settings.registry, run_id=run_id)
+        _show(tracker, decision, record, evidence.sheet)
         expected = champion.decision_id if champion else None
         version = registered.version
         served: Literal["model", "rule", "champion", "nobody"] = (
             "champion" if champion else "nobody"
         )
         replaces = decision.outcome == "serve_rule" and not _serves(champion, record)
-        if decides_by_rollout(lake, champion) and (replaces or decision.outcome == "promote"):
-            if replaces:
-                rule = tracker.register(record.rule, run_id)
-                kept, version = keep_model(settings, record.rule, rule), rule.version
-            decision = admit_candidate(lake, kept, decision, champion)
-        elif decision.outcome == "promote":
-            champion, served = promote(lake, kept, decision, expected), "model"
-        elif replaces:
+        if replaces:
             rule = tracker.register(record.rule, run_id)
-            kept_rule = keep_model(settings, record.rule, rule)
-            champion, served = promote(lake, kept_rule, decision, expected), "rule"
+            admitted: KeptModel | None = keep_model(settings, record.rule, rule)
         else:
+            admitted = kept if decision.outcome == "promote" else None
+        if admitted is None:
             decision = replace(decision, subject=tracker.model_name)
             record_decision(
                 lake,
                 replace(decision, model_name=tracker.model_name, model_version=version),
             )
+        elif decides_by_rollout(lake, champion):
+            version = admitted.registered.version
+            decision = admit_candidate(lake, admitted, decision, champion)
+        else:
+            champion = promote(lake, admitted, decision, expected)
+            served = "rule" if replaces else "model"
         tags = {**decision_tags(decision), "served": served}
+        if served in ("model", "rule") and champion is not None:
+            tags["promotion_id"] = champion.decision_id
         tracker.tag_decision(tags, run_id=run_id, version=version)
+        tracker.describe_run(run_id, tell_decision(decision, record))
         if served == "rule" and champion is not None:
             tracker.tag_decision(tags, version=champion.version)
         mirror_champion(lake, tracker)
@@ -98,39 +114,24 @@ def admit(lake: Lake, tracker: Tracker, record: TrainingRecord, final: FinalCust
     return Admission(decision, champion, run_id, served)
 
 
-def gather_evidence(
-    lake: Lake,
-    tracker: Tracker,
-    record: TrainingRecord,
-    final: FinalCustomers,
-    champion: Champion | None,
-) -> GateEvidence:
-    """Let the champion score the final customers, and put the three side by side.
+def _keep(lake: Lake, candidate: Candidate, registered: Registered) -> tuple[KeptModel | None, str]:
+    """The challenger in our keeping, or None and why it does not load: then the gate blocks it."""
+    try:
+        return keep_model(lake.settings, candidate, registered), ""
+    except Refused as error:
+        failure = " ".join(str(error).split())
+        _LOG.error("The challenger does not load: %s", failure)
+        return None, failure
 
-    A champion that cannot score them (damaged, or a feature is gone) leaves its column empty,
-    which blocks: the gate says so, and on-call hears of it.
-    """
-    returns: np.ndarray | None = None
-    if champion is not None:
-        try:
-            predictor = open_champion(lake, champion, tracker)
-            returns = final.expected_returns(predictor.predict(final.features))
-        except (HoldfastError, ValueError) as error:
-            _LOG.error("The champion cannot score: %s", " ".join(str(error).split()))
-    return GateEvidence(
-        churned=np.asarray(final.churned, dtype=np.float64),
-        contact_gain_amount=final.contact_gain_amount,
-        challenger_probability=final.model_probability,
-        challenger_return_amount=final.model_return_amount,
-        rule_return_amount=final.rule_return_amount,
-        champion_return_amount=returns,
-        challenger_customers=final.fingerprint,
-        champion_customers=None if returns is None else final.fingerprint,
-        rule_name=record.rule.name,
-        budget_contacts=final.budget_contacts,
-        currency=record.currency,
-        rolled_back_hashes=rolled_back_hashes(lake),
-    )
+
+def _show(
+    tracker: Tracker, decision: Decision, record: TrainingRecord, sheet: Sheet | None
+) -> None:
+    """Put the pages of the decision into the training's run."""
+    assert decision.run_id is not None
+    with tempfile.TemporaryDirectory() as temporary:
+        write_story(Path(temporary), decision, record, sheet)
+        tracker.add_files(decision.run_id, Path(temporary))
 
 
 def _serves(champion: Champion | None, record: TrainingRecord) -> bool:

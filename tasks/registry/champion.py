@@ -23,7 +23,7 @@ from tasks.errors import LockHeld, Refused, ServiceDown, StoredDataCorrupt
 from tasks.handles import Candidate, Champion, Decision, Interval, Predictor
 from tasks.keeping import combine_hashes, hash_files, keep_copy, second_place, verify_model
 from tasks.moments import read_clock
-from tasks.registry.integrity import check_golden, load_predictor, predict_apart
+from tasks.registry.integrity import TrialLoad, check_golden, load_predictor, try_apart
 from tasks.registry.signing import sign_model, verify_signature
 from tasks.tracking.tracker import CHALLENGER, CHAMPION, Registered, model_name
 
@@ -48,7 +48,7 @@ class KeptModel:
     directory: Path
     files: Mapping[str, str]
     model_hash: str
-    golden: tuple[float, ...]
+    trial: TrialLoad
 
 
 def keep_model(settings: Settings, candidate: Candidate, registered: Registered) -> KeptModel:
@@ -60,17 +60,17 @@ def keep_model(settings: Settings, candidate: Candidate, registered: Registered)
     target = settings.home / "models" / registered.name / str(registered.version)
     crash_point("registry.before_copy")
     directory = keep_copy(candidate.directory, target, files)
-    golden = predict_apart(
-        directory, candidate.feature_names, settings.registry.load_timeout_seconds
-    )
+    trial = try_apart(directory, candidate.feature_names, settings.registry.load_timeout_seconds)
     _mark_tried(directory, files)
-    return KeptModel(candidate, registered, directory, files, combine_hashes(files), golden)
+    return KeptModel(candidate, registered, directory, files, combine_hashes(files), trial)
 
 
 def record_decision(lake: Lake, decision: Decision) -> None:
     """Append a decision to the ledger."""
+    crash_point("registry.before_verdict")
     with lake.writer_lock("record a decision"), _publish(lake, decision):
         _insert(lake, decision)
+    crash_point("registry.after_verdict")
 
 
 def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str | None) -> Champion:
@@ -140,7 +140,7 @@ def describe_kept(lake: Lake, kept: KeptModel) -> dict[str, Any]:
         "directory": kept.directory.name,
         "files": dict(kept.files),
         "signature": sign_model(lake.settings, registered.name, registered.version, kept.files),
-        "golden": list(kept.golden),
+        "golden": list(kept.trial.golden),
         "feature_names": list(candidate.feature_names),
         "features_fingerprint": candidate.features_fingerprint,
         "metrics": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from tasks.audits import LeakAudit
 from tasks.errors import DataRejected, Refused, ServiceDown, StoredDataCorrupt
 from tasks.handles import Champion, FinalCustomers, Predictor, TrainingRecord
 from tasks.orchestration import publish_markdown, step
@@ -23,6 +24,7 @@ from tasks.registry.history import (
     roll_back,
     verify_registry,
 )
+from tasks.registry.story import tell_decision
 from tasks.settings import Settings
 from tasks.tracking.tracker import open_tracker
 from tasks.warehouse import Lake
@@ -55,17 +57,17 @@ def _require_tracking(settings: Settings) -> None:
         tracker.close_abandoned()
 
 
-def _admit_training(lake: Lake, record: TrainingRecord, final: FinalCustomers) -> Admission:
-    """Log the training, let the gate decide, promote or keep; the reasons are the artifact."""
+def _admit_training(
+    lake: Lake, record: TrainingRecord, final: FinalCustomers, audit: LeakAudit
+) -> Admission:
+    """Log the training, let the gate decide, promote or keep; the whole story is the artifact."""
     with open_tracker(lake.settings) as tracker:
-        admission = admit(lake, tracker, record, final)
-    decision = admission.decision
-    lines = [f"**{decision.outcome}**: {decision.reason}", "", "| asked | answer |", "|---|---|"]
-    lines += [
-        f"| {one['name']} | {'yes' if one['passed'] else '**no**'}: {one['detail']} |"
-        for one in decision.evidence["criteria"]
-    ]
-    publish_markdown(f"gate {lake.deployment}", "\n".join(lines), "What the gate decided, and why")
+        admission = admit(lake, tracker, record, final, audit)
+    publish_markdown(
+        f"gate {lake.deployment}",
+        tell_decision(admission.decision, record),
+        "What the gate decided, and why",
+    )
     return admission
 
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 # The key of the model's files among a pyfunc's artifacts; `model_code.py` looks there.
 MODEL_ARTIFACT = "model"
+_LONGEST_TAG = 4900
 
 _LOG = logging.getLogger("holdfast.tracking")
 
@@ -234,7 +235,7 @@ class Tracker:
         from mlflow.entities import RunTag
         from mlflow.exceptions import MlflowException
 
-        named = {f"holdfast.{key}": value[:4900] for key, value in tags.items()}
+        named = {f"holdfast.{key}": value[:_LONGEST_TAG] for key, value in tags.items()}
         with answers(self.uri):
             try:
                 if run_id is not None:
@@ -251,6 +252,21 @@ class Tracker:
                 if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     raise
                 _LOG.warning("The decision could not be shown on a run that is gone from MLflow.")
+
+    def describe_run(self, run_id: str, markdown: str) -> None:
+        """Write what MLflow shows at the head of the run's page; a run that is gone has none.
+
+        Lines beyond what a tag holds are left out.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with answers(self.uri):
+            try:
+                self._client.set_tag(run_id, "mlflow.note.content", _fit_tag(markdown))
+            except MlflowException as error:
+                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+                _LOG.warning("The decision could not be told on a run that is gone from MLflow.")
 
     def log_page(
         self,
@@ -285,7 +301,7 @@ class Tracker:
             )
             self._client.log_artifact(run_id, str(page))
             for key, value in tags.items():
-                self._client.set_tag(run_id, f"holdfast.{key}", value[:4900])
+                self._client.set_tag(run_id, f"holdfast.{key}", value[:_LONGEST_TAG])
             if not found:
                 self._client.set_terminated(run_id)
         return run_id
@@ -421,6 +437,12 @@ class Tracker:
             params=[Param(key, str(value)) for key, value in params.items()],
         )
         self._client.set_terminated(child)
+
+
+def _fit_tag(markdown: str) -> str:
+    if len(markdown) <= _LONGEST_TAG:
+        return markdown
+    return markdown[:_LONGEST_TAG].rpartition("\n")[0] + "\n"
 
 
 @contextmanager

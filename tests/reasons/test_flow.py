@@ -32,7 +32,7 @@ CONF = {
         "minimum_customers": 20,
         "minimum_churners": 5,
         "minimum_stayers": 5,
-        "leak_sample_customers": 0,
+        "leak_sample_customers": 50,
     },
     "reasons": {"refits": 3, "resamples": 100, "survival_customers": 20},
     # Nobody listens there: the findings must be published all the same.

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.churn.model_code import open_model
 from tasks.handles import Candidate
-from tasks.keeping import combine_hashes, hash_files
-from tasks.registry.gate import REQUIRED_METRICS
+from tasks.keeping import combine_hashes, golden_rows, hash_files
+from tasks.registry.evidence import REQUIRED_METRICS
 from tasks.settings import PROJECT
 
 FEATURES = ("days_since_order", "orders_90d", "net_amount_90d", "gap_ratio")
@@ -99,4 +100,7 @@ def _candidate(
         feature_names=names,
         features_fingerprint="ab" * 32,
         snapshot_id=41,
+        golden=tuple(
+            open_model(directory).predict_matrix(np.asarray(golden_rows(names), dtype=float))
+        ),
     )

@@ -6,11 +6,14 @@ left behind.
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from tasks.audits import LeakAudit
 from tasks.churn.data import read_training_data
 from tasks.churn.record import describe_training, gather_final
 from tasks.churn.training import train
@@ -31,6 +35,7 @@ from tasks.tracking.tracker import CHAMPION, Tracker, open_tracker
 from tasks.warehouse import Lake, open_lake
 from tests.churn.made_up import DRIVERS, WORDS, churn_settings, labelled_table
 
+AUDIT = LeakAudit("recency_days", 0.7, 7, (), (), 50)
 MakeSettings = Callable[..., Settings]
 # Ids that stand nowhere else, so that finding one in a file means that it leaked.
 PREFIX = "holdfast-canary-"
@@ -86,10 +91,12 @@ def night(make_settings: MakeSettings, tmp_path_factory: pytest.TempPathFactory)
         feature_names=data.feature_names,
         labelled=True,
     )
-    record = describe_training(result, settings, labelled, newest)
+    record = describe_training(
+        result, settings, labelled, newest + timedelta(days=61), at_cutoff=300
+    )
     final = gather_final(result, data, settings)
     with open_lake(settings) as lake, open_tracker(settings) as tracker:
-        admission = admit(lake, tracker, record, final)
+        admission = admit(lake, tracker, record, final, AUDIT)
         champion, predictor = load_champion(lake)
         lake.load_arrow("made", table)
         with lake.writer_lock("test"), lake.publish("test", "features", {}):
@@ -113,6 +120,61 @@ def test_the_decision_is_everywhere(night: Night) -> None:
     assert status["champion"]["version"] == champion.version
     assert status["last_decision"]["reason"] == decision.reason
     assert status["last_scores"]["age_days"] < 1
+
+
+def test_the_run_tells_the_whole_story(night: Night, tmp_path: Path) -> None:
+    """From the data's snapshot to who served before, on the run's page."""
+    decision, run_id = night.admission.decision, night.admission.run_id
+    client = night.tracker._client
+    run = client.get_run(run_id)
+    pages = {file.path for file in client.list_artifacts(run_id, "gate")}
+    assert pages == {
+        f"gate/{n}" for n in ("decision.md", "criteria.json", "sheet.md", "sheet.json")
+    }
+    told = Path(client.download_artifacts(run_id, "gate/decision.md", str(tmp_path))).read_text()
+    sheet = Path(client.download_artifacts(run_id, "gate/sheet.md", str(tmp_path))).read_text()
+    assert night.admission.champion is not None
+    for part in (
+        decision.decision_id,
+        "| champion before | none |",
+        night.record.dataset_fingerprint,
+        night.final.fingerprint,
+        "| data snapshot | 1 |",
+        *(f"| {one['name']} |" for one in decision.evidence["criteria"]),
+    ):
+        assert part in told
+    digest = decision.evidence["sheet_sha256"]
+    assert digest in sheet
+    assert digest in told
+    assert all(f"| {code} |" in sheet for code in ("L1.1", "L1.4", "L2", "L3.1", "L3.3"))
+    tags = run.data.tags
+    assert tags["holdfast.decision_id"] == decision.decision_id
+    assert tags["holdfast.promotion_id"] == night.admission.champion.decision_id
+    assert tags["holdfast.previous_champion"] == "none"
+    assert tags["holdfast.sheet_sha256"] == digest
+    assert tags["mlflow.note.content"].startswith(f"# Gate: {decision.outcome}")
+    rows = night.lake.rows(
+        "select evidence from lake.ledger.decisions where decision_id = $id",
+        {"id": decision.decision_id},
+    )
+    assert json.loads(rows[0]["evidence"])["sheet_sha256"] == digest
+
+
+@pytest.mark.faults(56)
+def test_a_challenger_that_does_not_load_is_a_decision(night: Night, tmp_path: Path) -> None:
+    """Not an error of the night: the champion serves, and the ledger says why."""
+    before = find_champion(night.lake)
+    damaged = tmp_path / "damaged"
+    shutil.copytree(night.record.model.directory, damaged)
+    text = (damaged / "model.lgb.txt").read_text()
+    (damaged / "model.lgb.txt").write_text(text[: len(text) // 3])
+    record = replace(night.record, model=replace(night.record.model, directory=damaged))
+    blocked = admit(night.lake, night.tracker, record, night.final, AUDIT)
+    assert blocked.decision.outcome == "blocked"
+    assert "it loads and is quick and small: no" in blocked.decision.reason
+    assert blocked.served == "champion"
+    assert find_champion(night.lake) == before
+    assert night.tracker._client.get_run(blocked.run_id).info.status == "FINISHED"
 
 
 PLAIN_PYFUNC = """
@@ -186,7 +248,7 @@ def test_no_customer_is_in_mlflow_or_among_the_models(night: Night) -> None:
 def test_the_same_training_again_keeps_the_champion(night: Night) -> None:
     """A rerun after a kill, or a night without news."""
     before = find_champion(night.lake)
-    again = admit(night.lake, night.tracker, night.record, night.final)
+    again = admit(night.lake, night.tracker, night.record, night.final, AUDIT)
     assert again.decision.outcome == "keep"
     assert again.champion == before
     assert night.tracker.alias_version(CHAMPION) == (before.version if before else None)
@@ -199,7 +261,11 @@ def test_missing_evidence_blocks_and_the_reason_is_in_ledger_and_tags(night: Nig
     broken[0] = np.nan
     before = find_champion(night.lake)
     blocked = admit(
-        night.lake, night.tracker, night.record, replace(night.final, contact_gain_amount=broken)
+        night.lake,
+        night.tracker,
+        night.record,
+        replace(night.final, contact_gain_amount=broken),
+        AUDIT,
     )
     assert blocked.decision.outcome == "blocked"
     assert find_champion(night.lake) == before
@@ -213,7 +279,7 @@ def test_missing_evidence_blocks_and_the_reason_is_in_ledger_and_tags(night: Nig
 def test_a_champion_that_cannot_score_blocks(night: Night) -> None:
     names = [name for name in night.final.features.column_names if name != "recency_days"]
     without = replace(night.final, features=night.final.features.select(names))
-    blocked = admit(night.lake, night.tracker, night.record, without)
+    blocked = admit(night.lake, night.tracker, night.record, without, AUDIT)
     assert blocked.decision.outcome == "blocked"
     assert "champion" in blocked.decision.reason
 

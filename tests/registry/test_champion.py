@@ -278,3 +278,37 @@ def test_a_killed_promotion_is_either_old_or_new(
     found = find_champion(lake)
     assert found is not None
     open_champion(lake, found)
+
+
+KEEPER = """
+import sys
+from pathlib import Path
+from tasks.registry.champion import record_decision
+from tasks.settings import load_settings
+from tasks.warehouse import open_lake
+from tests.registry.promotions import say
+
+with open_lake(load_settings(sys.argv[1], home=Path(sys.argv[2]))) as lake:
+    record_decision(lake, say("keep"))
+"""
+
+
+@pytest.mark.faults(67)
+@pytest.mark.parametrize(
+    ("point", "recorded"), [("registry.before_verdict", 0), ("registry.after_verdict", 1)]
+)
+def test_a_killed_verdict_is_there_once_or_not(
+    lake: Lake, settings: Settings, tmp_path: Path, point: str, recorded: int
+) -> None:
+    overlay = tmp_path / f"{settings.deployment}.yaml"
+    overlay.write_text(f"deployment: {settings.deployment}\n")
+    killed = subprocess.run(
+        [sys.executable, "-c", KEEPER, str(overlay), str(settings.home)],
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "HOLDFAST_CRASH_AT": point},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    count = "select count(*) from lake.ledger.decisions"
+    assert lake.scalar(count) == recorded
+    record_decision(lake, say("keep"))
+    assert lake.scalar(count) == recorded + 1

@@ -23,17 +23,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tasks.audits import LeakAudit
+from tasks.gating import Criteria, RegistrySettings, StabilityLimits
 from tasks.handles import Candidate, Champion
-from tasks.registry.gate import (
-    REQUIRED_METRICS,
-    GateEvidence,
-    compare_profit,
-    decision_tags,
-    gate,
-)
-from tasks.sections import RegistrySettings
+from tasks.registry.comparing import compare_profit
+from tasks.registry.evidence import REQUIRED_METRICS, Agreement, Answer, GateEvidence
+from tasks.registry.gate import decision_tags, gate
+from tasks.registry.integrity import TrialLoad
+from tasks.registry.sheet import Sheet, SheetAnswer
 
-SETTINGS = RegistrySettings(bootstrap_replicates=400)
+# The made-up champions know nothing of what the challengers know, so their scores are far apart.
+SETTINGS = RegistrySettings(
+    bootstrap_replicates=400,
+    criteria=Criteria(
+        stability=StabilityLimits(champion_rank_minimum=-0.5, champion_shift_maximum=10)
+    ),
+)
 CANDIDATE = Candidate(
     kind="model",
     name="lightgbm",
@@ -43,6 +48,7 @@ CANDIDATE = Candidate(
     feature_names=("a",),
     features_fingerprint="f" * 64,
     snapshot_id=7,
+    golden=(0.1, 0.9),
 )
 CHAMPION = Champion(
     name="shop.churn",
@@ -76,11 +82,17 @@ def make_evidence(
         noise = np.random.default_rng(round(skill * 1000)).normal(0, 1, n)
         return skill * 2 * (churned - 0.3) + noise + 3.0
 
+    def probability(skill: float) -> np.ndarray:
+        """What is true of a customer with such a return: Bayes, of two normal distributions."""
+        drawn = expect(skill) - 3.0
+        logit = np.log(0.3 / 0.7) + skill * 2 * (drawn - skill * 2 * (0.5 - 0.3))
+        return 1 / (1 + np.exp(-logit))
+
     returns = expect(challenger)
     return GateEvidence(
         churned=churned,
         contact_gain_amount=gain,
-        challenger_probability=1 / (1 + np.exp(-returns)),
+        challenger_probability=probability(challenger),
         challenger_return_amount=returns,
         rule_return_amount=expect(rule),
         champion_return_amount=None if champion is None else expect(champion),
@@ -89,6 +101,15 @@ def make_evidence(
         rule_name="longest silence first",
         budget_contacts=n // 10,
         currency="GBP",
+        rule_probability=probability(rule),
+        champion_probability=None if champion is None else probability(champion),
+        refit_probability=probability(challenger) * 0.98,
+        refit_return_amount=returns * 0.98,
+        slices={"half": np.where(np.arange(n) % 2, "odd", "even")},
+        leak_audit=LeakAudit("recency", 0.7, 5, (), (), 50),
+        trial=TrialLoad((0.1, 0.9), (), 12.0, 40_000),
+        agreement=Agreement(True, 1000, 0.0, 0.0),
+        sheet=Sheet((SheetAnswer("L1.1", "Is there a test set?", "yes", True, False, {}),)),
     )
 
 
@@ -225,6 +246,24 @@ def test_metric_not_there_blocks() -> None:
         assert metric in decision.reason
 
 
+def test_scores_far_from_a_models_are_not_let_in_and_far_from_a_rules_are() -> None:
+    """What a made-up champion knows the challenger does not: their ranks have little in common."""
+    strict = RegistrySettings(
+        bootstrap_replicates=400,
+        criteria=Criteria(stability=StabilityLimits(champion_rank_minimum=0.6)),
+    )
+    evidence = make_evidence(1.5, 0.6)
+    decision = gate(CANDIDATE, CHAMPION, evidence, strict)
+    assert decision.outcome == "keep"
+    assert "scores are stable: no" in decision.reason
+    rule = replace(CHAMPION, kind="rule")
+    assert gate(CANDIDATE, rule, evidence, strict).outcome == "promote"
+    alike = np.full(len(evidence.churned), 0.3)
+    flat = replace(evidence, champion_probability=alike)
+    assert gate(CANDIDATE, rule, flat, SETTINGS).outcome == "promote"
+    assert gate(CANDIDATE, CHAMPION, flat, SETTINGS).outcome == "blocked"
+
+
 def test_too_few_customers_block() -> None:
     decision = gate(CANDIDATE, None, make_evidence(2.0, n=150), SETTINGS)
     assert decision.outcome == "blocked"
@@ -236,21 +275,30 @@ def test_champion_without_scores_and_scores_without_champion_block() -> None:
     assert gate(CANDIDATE, None, make_evidence(2.0, 0.1), SETTINGS).outcome == "blocked"
 
 
-@pytest.mark.parametrize("stage", range(6))
+@pytest.mark.parametrize("stage", range(15))
 def test_exception_in_any_criterion_blocks(stage: int, monkeypatch: pytest.MonkeyPatch) -> None:
     names = (
-        "_check_arrays",
-        "_check_size",
-        "_check_metrics",
-        "_check_probabilities",
-        "_check_rule",
-        "_check_champion",
+        "criteria.check_arrays",
+        "criteria.check_size",
+        "criteria.check_metrics",
+        "criteria.check_probabilities",
+        "criteria.check_not_rolled_back",
+        "criteria.check_rule",
+        "criteria.check_champion",
+        "qualities.check_calibration",
+        "qualities.check_slices",
+        "qualities.check_stability",
+        "qualities.check_serving",
+        "qualities.check_leaks",
+        "qualities.check_golden_rows",
+        "qualities.check_agreement",
+        "qualities.check_sheet",
     )
 
-    def explode(*_: object) -> tuple[bool, str]:
+    def explode(*_: object) -> Answer:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(f"tasks.registry.gate.{names[stage]}", explode)
+    monkeypatch.setattr(f"tasks.registry.{names[stage]}", explode)
     decision = gate(CANDIDATE, CHAMPION, make_evidence(2.0, 0.1), SETTINGS)
     assert decision.outcome == "blocked"
     assert "ZeroDivisionError" in decision.reason
@@ -258,7 +306,8 @@ def test_exception_in_any_criterion_blocks(stage: int, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("answer", [math.nan, 1, "yes", None, np.True_])
 def test_only_true_is_a_yes(answer: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.registry.gate._check_rule", lambda *_: (answer, "odd"))
+    odd = Answer(answer, "odd")  # type: ignore[arg-type]
+    monkeypatch.setattr("tasks.registry.criteria.check_rule", lambda *_: odd)
     assert gate(CANDIDATE, None, make_evidence(2.0), SETTINGS).outcome != "promote"
 
 
