@@ -24,8 +24,8 @@ class Wording:
     def effect(self, value: float) -> str:
         """`1.43 points`, or `2.10 a customer`."""
         if self.plan.metric == "lapse_share":
-            return f"{value * 100:.2f} points"
-        return f"{value:.2f} a customer"
+            return f"{round(value * 100, 2) + 0.0:.2f} points"  # never -0.00
+        return f"{round(value, 2) + 0.0:.2f} a customer"
 
     def _interval(self, estimate: Estimate) -> str:
         return (
