@@ -12,7 +12,7 @@ from tasks.warehouse import Lake, open_lake
 from .watched_shop import Watched, make_watched
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def watched(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Watched:
     return make_watched(tmp_path_factory.mktemp("watched"), home, "watched_shop")
 
