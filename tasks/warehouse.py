@@ -22,16 +22,16 @@ import duckdb
 
 from tasks.errors import DiskFailure, HoldfastError, InternalError, ServiceDown, StoredDataCorrupt
 from tasks.handles import Snapshot
+from tasks.lake_tables import make_tables
 from tasks.moments import read_clock
 from tasks.postgres import Database, advisory_lock, find_database
+from tasks.quoting import literal as literal
+from tasks.quoting import quote as quote
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tasks.quoting import literal as literal
-from tasks.lake_tables import make_tables
-from tasks.quoting import quote as quote
-from tasks.settings import Settings
+    from tasks.settings import Settings
 
 Values = Mapping[str, Any]
 
