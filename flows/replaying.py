@@ -47,6 +47,7 @@ def replay(
     show_replay(found, time.perf_counter() - started)
 
 
+_LONGEST = 160
 HEADING = "cut-off        rows   aside  scored lists  serves  what happened"
 
 
@@ -96,14 +97,14 @@ def show_replay(found: Replayed, seconds: float) -> None:
             )
         console.print(table)
     if found.caught:
-        table = make_table("planted", "fault", "caught", "by", "it said", wrap=("it said",))
+        table = make_table("planted", "fault", "caught", "by", "it said", wrap=("by", "it said"))
         for caught in found.caught:
             table.add_row(
                 f"{caught.plant.on}",
                 caught.plant.kind,
                 f"{caught.caught_at:%Y-%m-%d}" if caught.caught_at else "NOT CAUGHT",
                 caught.by,
-                caught.how,
+                caught.how if len(caught.how) <= _LONGEST else f"{caught.how[:_LONGEST]}...",
             )
         console.print(table)
     if found.checks:
