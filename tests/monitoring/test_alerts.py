@@ -144,7 +144,7 @@ class _Killed(BaseException):
     pass
 
 
-@pytest.mark.faults
+@pytest.mark.faults(36)
 def test_a_stop_at_any_point_and_a_rerun_end_as_if_undisturbed(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,7 +185,7 @@ def _publish_and_die(settings: Any, point: str) -> None:
         look(lake, 0, Pager())
 
 
-@pytest.mark.faults
+@pytest.mark.faults(36)
 def test_a_real_kill_leaves_all_or_nothing(lake: Lake) -> None:
     child = multiprocessing.get_context("spawn").Process(
         target=_publish_and_die, args=(lake.settings, "monitoring.published")

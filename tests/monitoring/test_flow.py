@@ -79,7 +79,7 @@ def test_the_command_shows_it(watched: Watched) -> None:
         assert isinstance(wrong.exception, UsageError)
 
 
-@pytest.mark.faults
+@pytest.mark.faults(25)
 def test_fault_25_a_wrong_batch_and_a_broken_promise_are_an_item_each(
     tmp_path: Path, home: Path
 ) -> None:

@@ -108,7 +108,7 @@ def make_week(population: str, contacted: int, day: int = 0, gap: float = 0.0) -
     )
 
 
-@pytest.mark.faults
+@pytest.mark.faults(75)
 def test_fault_75_contacted_customers_do_not_judge_the_model() -> None:
     """An offer keeps people who would have left: the model looks wrong, and is not."""
     everybody = make_week("all", 300, gap=-0.2)

@@ -54,6 +54,7 @@ def test_sql_agrees_with_python(salt: str, stages: tuple[float, ...]) -> None:
     assert table["stage"].to_pylist() == found.stage.tolist()
 
 
+@pytest.mark.faults(71)
 def test_nobody_is_moved_by_a_ramp() -> None:
     """Who is the challenger's at a share stays so at every greater one; stages only add."""
     final = assign_by("salt", _STAGES, _IDS)
@@ -77,6 +78,7 @@ def test_each_stage_splits_by_the_final_share(stages: tuple[float, ...]) -> None
         assert abs(chosen.mean() - stages[-1]) < 4 * error
 
 
+@pytest.mark.faults(70)
 def test_rollouts_are_independent_of_each_other() -> None:
     first = assign_by("first", (0.5,), _IDS).is_challenger
     second = assign_by("second", (0.5,), _IDS).is_challenger

@@ -94,6 +94,7 @@ dora s1 old d1
 """
 
 
+@pytest.mark.faults(73)
 def test_only_whose_horizon_has_ended_counts(facts: Connection) -> None:
     """FAULTS 73: nobody a minute sooner, and returns are no orders."""
     draw(facts, "enrolments", ENROLMENTS)
@@ -170,7 +171,7 @@ def test_first_events_of_guardrails(facts: Connection) -> None:
     }
 
 
-@pytest.mark.faults
+@pytest.mark.faults(72)
 def test_who_strayed_into_the_other_arm_is_left_out(facts: Connection) -> None:
     """FAULTS 72."""
     draw(facts, "enrolments", ENROLMENTS + "ann r champion 0 10 d0 yes no s0")
@@ -195,7 +196,7 @@ def test_an_exposure_that_cannot_be_read_back_is_not_logged(facts: Connection) -
     assert [one.logged for one in days] == [0, 0, 1]
 
 
-@pytest.mark.faults
+@pytest.mark.faults(74)
 def test_a_feed_that_ends_for_one_arm(facts: Connection) -> None:
     """FAULTS 74: how many should have ordered since, by the arm's own rate."""
     for number in range(40):

@@ -56,7 +56,7 @@ def test_what_is_written_is_read(lake: Lake) -> None:
     assert find_live(lake, "segments") is None
 
 
-@pytest.mark.faults
+@pytest.mark.faults(40, 65)
 def test_of_two_steps_at_once_one_wins(lake: Lake) -> None:
     """FAULTS 65 for rollouts: both saw the same row, the second is refused and writes nothing."""
     started = begin(lake)
@@ -69,6 +69,7 @@ def test_of_two_steps_at_once_one_wins(lake: Lake) -> None:
     assert lake.scalar("select count(*) from lake.ledger.decisions") == 3
 
 
+@pytest.mark.faults(70)
 def test_an_id_is_a_salt_and_used_once(lake: Lake) -> None:
     first = begin(lake)
     with pytest.raises(ConfigurationError, match="used before"):
@@ -90,7 +91,7 @@ def test_one_rollout_of_a_subject_at_a_time(lake: Lake) -> None:
     assert len(list_rollouts(lake, "churn")) == 2
 
 
-@pytest.mark.faults
+@pytest.mark.faults(15)
 def test_a_clock_that_steps_back_undoes_nothing(lake: Lake) -> None:
     """The newest row is the one with the highest number, whatever the wall clock says."""
     with standing_at(NIGHT + timedelta(days=5)):

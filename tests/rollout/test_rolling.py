@@ -118,7 +118,7 @@ def test_harm_rolls_back_by_itself(settle: Settle, capsys: pytest.CaptureFixture
     assert "rolled back" in capsys.readouterr().out
 
 
-@pytest.mark.faults
+@pytest.mark.faults(71)
 def test_a_ramp_moves_nobody_back_and_counts_each_once(settle: Settle) -> None:
     """FAULTS 71."""
     village = settle(leaves_by(0.1, 0.1), start=False, stages=[0.05, 0.2, 0.5])

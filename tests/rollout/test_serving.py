@@ -60,6 +60,7 @@ def test_a_sound_one_answers_for_everybody(tmp_path: Path) -> None:
     assert list((tmp_path / "spill").iterdir()) == []
 
 
+@pytest.mark.faults(59, 62, 64)
 @pytest.mark.parametrize(
     ("body", "lost", "said"),
     [
@@ -81,6 +82,7 @@ def test_what_it_cannot_answer_falls_back(tmp_path: Path, body: str, lost: int, 
     assert "secret" not in "; ".join(found.failures)
 
 
+@pytest.mark.faults(60)
 def test_one_that_hangs_is_ended_by_the_deadline(tmp_path: Path) -> None:
     """FAULTS 60: what it had answered before counts."""
     found = ask(tmp_path, make_code("if 50 in x: time.sleep(600)"), deadline_seconds=6.0)
@@ -89,6 +91,7 @@ def test_one_that_hangs_is_ended_by_the_deadline(tmp_path: Path) -> None:
     assert found.seconds < 30
 
 
+@pytest.mark.faults(61)
 def test_one_that_dies_is_started_again_so_many_times(tmp_path: Path) -> None:
     """FAULTS 61: the chunk on which it died is lost, the others are not."""
     found = ask(tmp_path, make_code("if 50 in x: os.abort()"))
@@ -101,6 +104,7 @@ def test_one_that_dies_at_once_is_not_started_for_ever(tmp_path: Path) -> None:
     assert found.scores == {}
 
 
+@pytest.mark.faults(59)
 def test_a_challenger_that_fails_is_taken_back_in_the_same_night(settle: Settle) -> None:
     """The breaker: everybody has the champion's score, on-call an item, and it serves no more."""
     village = settle(lambda _customer, _arm: False, start=False, maximum_restarts=0)

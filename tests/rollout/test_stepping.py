@@ -79,7 +79,7 @@ def items(lake: Lake) -> list[str]:
     return [item.cause.code for item in list_incidents(lake)]
 
 
-@pytest.mark.faults
+@pytest.mark.faults(74)
 def test_missing_orders_of_one_arm_hold_it_until_they_come(
     lake: Lake, running: tuple[Rollout, dict[str, str]]
 ) -> None:
@@ -108,7 +108,7 @@ def test_missing_orders_of_one_arm_hold_it_until_they_come(
     assert step(lake, 6) is None
 
 
-@pytest.mark.faults
+@pytest.mark.faults(69)
 def test_a_broken_split_locks_the_analysis(
     lake: Lake, running: tuple[Rollout, dict[str, str]]
 ) -> None:
@@ -128,7 +128,7 @@ def test_a_broken_split_locks_the_analysis(
     assert broken[0]["challenger"] < broken[0]["champion"]
 
 
-@pytest.mark.faults
+@pytest.mark.faults(72)
 def test_who_is_in_both_arms_is_left_out(
     lake: Lake, running: tuple[Rollout, dict[str, str]]
 ) -> None:

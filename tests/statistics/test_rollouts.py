@@ -36,6 +36,7 @@ def _most(share: float, rollouts: int) -> float:
     return share + 4 * math.sqrt(share * (1 - share) / rollouts)
 
 
+@pytest.mark.faults(73)
 @pytest.mark.parametrize(
     ("name", "rollouts"),
     [
@@ -90,6 +91,7 @@ def test_harm_is_stopped_within_days() -> None:
     assert np.median(days) <= 12
 
 
+@pytest.mark.faults(69)
 def test_lost_customers_are_noticed() -> None:
     found = _run("ratio 10 % lost", 5)
     assert _share(found, "ratio") >= 0.6
