@@ -42,7 +42,7 @@ from tasks.warehouse import literal, quote, scratch
 
 FIRST_REPLAYED = 90
 # Where a shop's day begins, in hours after midnight UTC.
-_DAY_BEGINS = {"completejourney": 5}
+DAY_BEGINS = {"completejourney": 5}
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -54,11 +54,11 @@ def main() -> None:
         for seed in seeds:
             with tempfile.TemporaryDirectory(prefix="holdfast-alarms-") as directory:
                 home = Path(directory)
-                settings = _prepare(name, seed, arguments.customers, home)
+                settings = prepare(name, seed, arguments.customers, home)
                 sources = ("orders", "events") if name == "simulated" else ("orders",)
                 for source in sources:
                     started = time.perf_counter()
-                    days = list(cut_days(settings, source, home, _DAY_BEGINS.get(name, 0)))
+                    days = list(cut_days(settings, source, home, DAY_BEGINS.get(name, 0)))
                     seconds = time.perf_counter() - started
                     print(
                         f"\n{name}{f' seed {seed}' if seed is not None else ''}, {source}:"
@@ -87,15 +87,10 @@ def cut_days(
     settings: Settings, source: str, home: Path, day_begins_hours: int
 ) -> Iterator[PastBatch]:
     """The source's days in order, each as the ledger would remember it."""
-    deliveries = [d for d in discover(settings) if d.source == source]
     contract = CONTRACTS[find_source(source, settings).table]
-    staged = [
-        stage(keep_raw(delivery, settings), find_source(source, settings), contract, settings)
-        for delivery in track(deliveries, f"stage {source}", lambda d: d.batch_name)
-    ]
     folder = home / "days" / source
     folder.mkdir(parents=True)
-    paths = ", ".join(literal(str(batch.staged_path)) for batch in staged)
+    paths = ", ".join(literal(str(path)) for path in stage_source(settings, source))
     event = quote(contract.event_time)
     # One thread writes one file a day.
     with scratch(threads=1, temporary=home, allowed_directories=[home]) as connection:
@@ -129,7 +124,18 @@ def cut_days(
             )
 
 
-def _prepare(name: str, seed: int | None, customers: int, home: Path) -> Settings:
+def stage_source(settings: Settings, source: str) -> list[Path]:
+    """The staged files of all of the source's deliveries."""
+    deliveries = [d for d in discover(settings) if d.source == source]
+    declared = find_source(source, settings)
+    contract = CONTRACTS[declared.table]
+    return [
+        stage(keep_raw(delivery, settings), declared, contract, settings).staged_path
+        for delivery in track(deliveries, f"stage {source}", lambda d: d.batch_name)
+    ]
+
+
+def prepare(name: str, seed: int | None, customers: int, home: Path) -> Settings:
     if name != "simulated":
         return load_settings(name, home=home)
     import os

@@ -27,6 +27,7 @@ _CODES: tuple[tuple[str, str], ...] = (
     (r"published_before", "DUPLICATE"),
     (r"customer_reused", "ID_REUSE"),
     (r".*_present", "MISSING"),
+    (r"time_shift", "TZ"),
     (r".*_plausible", "FUTURE"),
     (r".*_after_.*", "ORDER_OF_TIMES"),
     (r"return_sign|price_.*|.*_in_range", "RANGE"),
@@ -73,7 +74,8 @@ _LIKELY: Mapping[str, str] = {
     "ENCODING": "The export's character set was changed, or the file went through another program.",
     "TYPE": "A text got into a column of numbers or dates, often from a manual entry.",
     "FORMAT": "The export was made with another country's settings: decimal comma, day and month.",
-    "TZ": "Times came without their offset, or within the hour in which clocks are changed.",
+    "TZ": "Times came without their offset, or within the hour in which clocks are changed; or the"
+    " export ran in another time zone than it did.",
     "LIMIT": "The file is far larger than this source's files are.",
     "BOMB": "The file unpacks to far more than it could honestly hold. It may be an attack.",
     "CONFLICT": "The source delivered a part again with other content: a correction, or a mistake"

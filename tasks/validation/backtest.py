@@ -35,6 +35,7 @@ _OTHER_CURRENCIES = ("JPY", "KRW")
 _HUNDREDFOLD = 100.0
 _TENTH = 0.1
 _JUMP_SHARE = 0.30
+_LATER_HOURS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,8 @@ def plant(
     """(fault, figures with it) of each fault that can be planted in the batch.
 
     An amount a hundredfold, a tenth of the rows, 30 points more of one column missing (another
-    column with each `place`), another currency. None where too few values could show it.
+    column with each `place`), another currency, times nine hours later. None where too few values
+    could show it.
     """
     enough = settings.validation.minimum_values
     if figures.rows < enough:
@@ -226,6 +228,9 @@ def plant(
         other = next(code for code in _OTHER_CURRENCIES if code not in money)
         counts = {**figures.counts, "currency": {other: sum(money.values())}}
         yield "another currency", replace(figures, counts=counts)
+    if sum(figures.moments) >= enough:
+        moved = figures.moments[-_LATER_HOURS:] + figures.moments[:-_LATER_HOURS]
+        yield "times nine hours later", replace(figures, moments=moved)
 
 
 def _thin(figures: Figures, share: float) -> Figures:

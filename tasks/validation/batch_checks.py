@@ -26,8 +26,9 @@ from tasks.validation.checks import (
     widen_down,
     widen_up,
 )
+from tasks.validation.hours import HOURS, describe, find_movement
 from tasks.validation.rules import TableRules
-from tasks.validation.statistics import QUANTILES, SHARE_PREFIX
+from tasks.validation.statistics import HOUR_PREFIX, MOMENTS, QUANTILES, SHARE_PREFIX
 from tasks.validation.volumes import Usual, expect_rows
 
 # Batches that cover this much more or less time are compared by their rows a day.
@@ -42,6 +43,7 @@ def list_checks(
         "rows": _rows,
         "volume": _volume,
         "time_span": _time_span,
+        "time_shift": _time_shift,
         "freshness": _freshness,
         "null_share": _null_share,
         "null_jump": _null_jump,
@@ -173,6 +175,49 @@ def _time_span(
         figure,
         limits,
         observed=f"covers {span:,.3g} days, {figure:.3g} times the usual {median(past):,.3g}",
+        checked_rows=around.figures.rows,
+    )
+
+
+def _time_shift(
+    entry: TableRules, settings: BatchRuleSettings, around: Surroundings
+) -> Iterator[Check]:
+    column = CONTRACTS[entry.table].event_time
+    limits, moments = limits_of(settings, column), around.figures.moments
+    past = [
+        (
+            [batch.figures.get((column, f"{HOUR_PREFIX}{hour:02}"), 0.0) for hour in range(HOURS)],
+            count,
+        )
+        for batch in around.trailing
+        if (count := batch.figures.get((column, MOMENTS), 0.0)) >= around.settings.minimum_values
+    ]
+    note = _no_history(around, len(past)) or ("" if len(past) > 1 else "nothing to compare with")
+    if note or sum(moments) < around.settings.minimum_values:
+        yield _skip("time_shift", column, limits, note or "too few rows to say", around)
+        return
+    found = find_movement(moments, past)
+    if found is None:
+        yield _skip("time_shift", column, limits, "the hours of the day say nothing", around)
+        return
+    figures = f"profile differs by {found.distance:.2f}, by {found.moved_back:.2f}"
+    if not found.hours:
+        observed = f"no shift of the times ({figures} at the shift that fits best)"
+    else:
+        clocks = ", as when clocks are changed" if found.is_clocks else ""
+        observed = (
+            f"{entry.table.removesuffix('s')} times look moved by {describe(found.hours)}{clocks}"
+            f" ({figures} once moved back)"
+        )
+    if found.is_clocks:
+        # Clocks are changed twice a year, and some sources go by them: no reason to stop.
+        limits = Limits(warn_above=limits.warn_above)
+    yield decide(
+        "time_shift",
+        column,
+        found.gain,
+        limits,
+        observed=observed,
         checked_rows=around.figures.rows,
     )
 

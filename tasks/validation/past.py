@@ -18,8 +18,9 @@ from tasks.handles import Delivery, KnownBasis, RawBatch, StagedBatch
 from tasks.settings import Settings
 from tasks.validation.checks import Surroundings, filled_columns
 from tasks.validation.history import SQL, CustomersKnown, PastVolume, TrailingBatch, volume_of
+from tasks.validation.hours import HOURS
 from tasks.validation.rules import table_rules
-from tasks.validation.statistics import QUANTILES, SHARE_PREFIX, Figures
+from tasks.validation.statistics import HOUR_PREFIX, MOMENTS, QUANTILES, SHARE_PREFIX, Figures
 from tasks.warehouse import Connection
 
 if TYPE_CHECKING:
@@ -129,6 +130,14 @@ def rebuild(batch: PastBatch) -> Figures:
         times = begin, begin, end, end
     if middle is not None:
         middle_at = _EPOCH + timedelta(days=middle)
+    event = contract.event_time
+    total = kept.get((event, MOMENTS))
+    moments: tuple[int, ...] = ()
+    if total is not None:
+        moments = tuple(
+            round(kept.get((event, f"{HOUR_PREFIX}{hour:02}"), 0.0) * total)
+            for hour in range(HOURS)
+        )
     base_rate = kept.get(("churned", "base_rate"))
     found = kept.get(("customer_id", "customers"))
     customers = None
@@ -149,6 +158,8 @@ def rebuild(batch: PastBatch) -> Figures:
         counts=counts,
         churned_count=round(base_rate * rows) if base_rate is not None else None,
         customers=customers,
+        moments=moments,
+        event_time=event,
     )
 
 

@@ -221,6 +221,7 @@ def _orders() -> TableRules:
         (
             *_EVERYWHERE,
             "time_span",
+            "time_shift",
             "shift",
             "median",
             "new_category",
@@ -256,6 +257,7 @@ def _events() -> TableRules:
         (
             *_EVERYWHERE,
             "time_span",
+            "time_shift",
             "shift",
             "median",
             "new_category",
@@ -284,6 +286,7 @@ def _tickets() -> TableRules:
         (
             *_EVERYWHERE,
             "time_span",
+            "time_shift",
             "shift",
             "median",
             "new_category",

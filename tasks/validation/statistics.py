@@ -14,6 +14,7 @@ from typing import Any
 from tasks.contracts import CONTRACTS
 from tasks.handles import Statistic
 from tasks.validation.history import CustomersKnown
+from tasks.validation.hours import HOURS
 from tasks.validation.rules import TableRules
 from tasks.warehouse import Connection, quote
 
@@ -25,8 +26,14 @@ QUANTILES: tuple[tuple[str, float], ...] = (
     ("q90", 0.9),
 )
 SHARE_PREFIX = "share:"
+HOUR_PREFIX = "hour:"
+MOMENTS = "moments"
 # A category of a longer name is not one: it is free text, and may say something of a person.
 _LONGEST_CATEGORY = 100
+# Hours of the day of fewer moments than this would tell when single customers came.
+_FEWEST_MOMENTS = 30
+# Of larger batches a part of the customers says as much of the hours of the day.
+_HOURS_ROWS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,8 @@ class Figures:
 
     `null_counts` and `null_shares` by column; `quantiles` and `positive_counts` of the positive
     values by measured column; `shares` of non-missing values by column and category; `times` are
-    the event time's 5th, 25th, 75th and 95th percentile, `middle_at` is its median.
+    the event time's 5th, 25th, 75th and 95th percentile, `middle_at` is its median; `moments` are
+    the hours in which a customer did something, by hour of the day (24, UTC), () where not counted.
     """
 
     rows: int
@@ -50,6 +58,8 @@ class Figures:
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     churned_count: int | None = None
     customers: CustomersKnown | None = None
+    moments: tuple[int, ...] = ()
+    event_time: str = ""
 
     @property
     def span_days(self) -> float | None:
@@ -82,6 +92,11 @@ class Figures:
             # To the day and to a quarter of an hour: when one customer came is not kept.
             kept.append(Statistic("", "late_day", float(math.floor(_epoch_days(self.times[3])))))
             kept.append(Statistic("", "middle_day", round(self.middle_day * 96) / 96))
+        total = sum(self.moments)
+        if total >= _FEWEST_MOMENTS:
+            kept.append(Statistic(self.event_time, MOMENTS, float(total)))
+            for hour, count in enumerate(self.moments):
+                kept.append(Statistic(self.event_time, f"{HOUR_PREFIX}{hour:02}", count / total))
         for column in self.null_counts:
             kept.append(Statistic(column, "null_share", self.null_share(column)))
         for column, values in self.quantiles.items():
@@ -147,7 +162,27 @@ def measure(connection: Connection, staged: str, entry: TableRules) -> Figures:
         quantiles=quantiles,
         counts={name: _count(connection, staged, name) for name in entry.sorted_into},
         churned_count=row.get("churned_count"),
+        moments=(
+            _count_moments(connection, staged, event, int(row["row_count"]))
+            if "time_shift" in entry.batch
+            else ()
+        ),
+        event_time=contract.event_time,
     )
+
+
+def _count_moments(connection: Connection, staged: str, event: str, rows: int) -> tuple[int, ...]:
+    """Hours in which a customer did something, by hour of the day: a basket of fifty is one."""
+    hour = f"epoch_us({event}) // 3600000000"
+    found = connection.rows(
+        f"select {hour} % 24 as hour, count(distinct hash(customer_id, {hour})) as moments"
+        f" from read_parquet($staged) where {event} is not null"
+        " and hash(customer_id) % $parts = 0 group by all",
+        {"staged": staged, "parts": 1 + rows // _HOURS_ROWS},
+    )
+    # Before 1970 a remainder is negative.
+    counts = {int(row["hour"]) % HOURS: int(row["moments"]) for row in found}
+    return tuple(counts.get(hour, 0) for hour in range(HOURS)) if counts else ()
 
 
 def _count(connection: Connection, staged: str, column: str) -> dict[str, int]:

@@ -64,6 +64,7 @@ class _Form:
 # a hundred times as much lies far beyond. Shares are in parts of 1, ages in days.
 _FORMS: Mapping[str, _Form] = {
     "volume": _Form((1.5, 3.0), ratio=True, below=True),
+    "time_shift": _Form((0.10, 0.15), most=1.0),
     "time_span": _Form((2.0, 4.0), ratio=True, below=False),
     "freshness": _Form((7.0, 30.0), most=36_500.0),
     "null_share": _Form((0.02, 0.10), by_column=True, most=1.0),

@@ -18,6 +18,7 @@ from tests.faults.fault_deliveries import (
     extended,
     file,
     line_of,
+    moved,
     orders,
     renamed,
     republish,
@@ -337,6 +338,26 @@ CONTENT: tuple[Fault, ...] = (
         code="TZ",
         column="stamp",
         settings=orders(time_zone="Europe/London"),
+        variant=True,
+    ),
+    *(
+        Fault(
+            13,
+            f"a whole day whose times were moved by {said} hours",
+            file(moved(hours)),
+            code="TZ",
+            column="ordered_at",
+            says=f"order times look moved by \\{said} hours",
+            variant=hours < 0,
+        )
+        for hours, said in ((9, "+9"), (-8, "-8"))
+    ),
+    Fault(
+        13,
+        "a day an hour later, as when clocks are changed, is none",
+        file(moved(1)),
+        exit_code=0,
+        publishes=True,
         variant=True,
     ),
     # 14: times that cannot be

@@ -7,6 +7,7 @@ import io
 import os
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -58,6 +59,15 @@ def every(**changes: Callable[[Row], str]) -> list[Row]:
         row | {"customer": CANARY, **{name: change(row) for name, change in changes.items()}}
         for row in usual_rows(prefix="new")
     ]
+
+
+def moved(hours: float) -> list[Row]:
+    """A usual day, one person's row in it, all of whose times are so many hours later."""
+    rows = spoil([4])
+    for row in rows:
+        later = datetime.fromisoformat(row["stamp"]) + timedelta(hours=hours)
+        row["stamp"] = f"{later:%Y-%m-%dT%H:%M:%SZ}"
+    return rows
 
 
 def text_of(rows: Sequence[Mapping[str, str]] | None = None) -> str:

@@ -82,11 +82,14 @@ MAP = {
 
 
 def usual_row(number: int, day: str, prefix: str = "") -> Row:
-    """Line `number` of a usual day: 40 customers, amounts from 10 to 73, three kinds of goods."""
+    """Line `number` of a usual day, 08:00 to 19:00.
+
+    40 customers, amounts from 10 to 73, three kinds of goods.
+    """
     return {
         "customer": f"c{number % 40}@shop.test",
         "number": f"{prefix or day}-{number}",
-        "stamp": f"{day}T{number % 24:02}:{number % 60:02}:00Z",
+        "stamp": f"{day}T{8 + number % 11:02}:{number % 60:02}:00Z",
         "quantity": str(1 + number % 3),
         "paid": f"{10 + (number * 37 % 64)}.{number % 10}5",
         "money": "EUR",
