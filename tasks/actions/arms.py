@@ -17,7 +17,7 @@ from tasks.actions.choosing import Choice
 from tasks.findings import ListArm
 
 if TYPE_CHECKING:
-    from tasks.handles import ArmListing, PolicyInForce
+    from tasks.handles import ArmListing
     from tasks.warehouse import Lake
 
 _SQL = Path(__file__).with_name("sql")
@@ -41,6 +41,15 @@ class Part:
     def of_count(self, count: int) -> int:
         """This part of a number of contacts, never more."""
         return count * self.customers // self.of_customers if self.of_customers else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ArmChoice:
+    """What one arm had, and what it came to."""
+
+    part: Part
+    budget_amount: Decimal
+    choice: Choice
 
 
 def divide_customers(lake: Lake, challenger: ArmListing, champions: str) -> tuple[Part, Part]:
@@ -78,24 +87,19 @@ def add_choices(one: Choice, other: Choice) -> Choice:
 
 
 def describe_arms(
-    challenger: ArmListing,
-    in_force: PolicyInForce,
-    parts: tuple[Part, Part],
-    choices: tuple[Choice, Choice],
-    money: tuple[Decimal, Decimal],
-) -> tuple[ListArm, ListArm]:
+    challenger: ArmListing, champion_version: str, arms: tuple[ArmChoice, ArmChoice]
+) -> tuple[ListArm, ...]:
     """Both arms as the findings have them, the champion's first."""
-
-    def describe(place: int) -> ListArm:
-        return ListArm(
+    return tuple(
+        ListArm(
             arm="challenger" if place else "champion",
             rollout_id=challenger.rollout_id,
-            policy_version=challenger.version if place else in_force.version,
-            customers=parts[place].customers,
-            listed_customers=choices[place].customers,
-            budget_amount=money[place],
-            planned_cost_amount=choices[place].cost_amount,
-            expected_return_amount=choices[place].gain_amount,
+            policy_version=challenger.version if place else champion_version,
+            customers=one.part.customers,
+            listed_customers=one.choice.customers,
+            budget_amount=one.budget_amount,
+            planned_cost_amount=one.choice.cost_amount,
+            expected_return_amount=one.choice.gain_amount,
         )
-
-    return describe(0), describe(1)
+        for place, one in enumerate(arms)
+    )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.actions.arms import (
     CHALLENGERS,
+    ArmChoice,
     Part,
     add_choices,
     describe_arms,
@@ -74,6 +75,7 @@ def list_actions(
     lists: tuple[ListName, ...] = ("retention", "winback")
     stamps = [_stage(lake, name, snapshot, values, settings) for name in lists]
     other: Settings | None = None
+    arms: tuple[ListArm, ...] = ()
     if challenger is not None:
         other = _with_policy(settings, challenger.policy)
         stamps.append(_stage_challenger(lake, as_of, known_by, snapshot, other))
@@ -93,10 +95,12 @@ def list_actions(
     # What cannot be spent on those who are gone goes to those who are still there.
     back = _choose(lake, "winback", winback_budget, values, settings)
     left = budget - back.cost_amount
-    if challenger is not None and other is not None and in_force is not None:
-        kept, arms = _choose_in_arms(lake, left, values, settings, other, challenger, in_force)
+    if challenger is not None and other is not None:
+        kept, parts = _choose_in_arms(lake, left, values, settings, other, challenger)
+        version = in_force.version if in_force is not None else ""
+        arms = describe_arms(challenger, version, parts)
     else:
-        kept, arms = _choose(lake, "retention", left, values, settings), ()
+        kept = _choose(lake, "retention", left, values, settings)
     choices: dict[ListName, Choice] = {"retention": kept, "winback": back}
     lake.execute("update action_row set run_id = $run_id", {"run_id": run_id})
     found = _describe(lake, choices, stamps, budget, winback_budget, snapshot, values, settings)
@@ -131,18 +135,16 @@ def _choose_in_arms(
     settings: Settings,
     other: Settings,
     challenger: ArmListing,
-    in_force: PolicyInForce,
-) -> tuple[Choice, tuple[ListArm, ...]]:
+) -> tuple[Choice, tuple[ArmChoice, ArmChoice]]:
     """Choose for those who may leave, each arm by its policy, with its part of money and caps."""
     champions = "retention_person"
     parts = divide_customers(lake, challenger, champions)
-    shares = (money - parts[1].of_money(money), parts[1].of_money(money))
-    chosen = (
-        _choose(lake, "retention", shares[0], values, settings, champions, parts[0]),
-        _choose(lake, "retention", shares[1], values, other, CHALLENGERS, parts[1]),
-    )
+    given = parts[1].of_money(money)
+    kept = _choose(lake, "retention", money - given, values, settings, champions, parts[0])
+    tried = _choose(lake, "retention", given, values, other, CHALLENGERS, parts[1])
     rank_anew(lake)
-    return add_choices(*chosen), describe_arms(challenger, in_force, parts, chosen, shares)
+    arms = ArmChoice(parts[0], money - given, kept), ArmChoice(parts[1], given, tried)
+    return add_choices(kept, tried), arms
 
 
 def _describe_policy(
