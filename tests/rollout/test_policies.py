@@ -120,7 +120,7 @@ def test_a_policy_that_is_not_what_was_planned_serves_nobody(
 ) -> None:
     promote_policy(lake, notes, "first")
     lake.execute(
-        "update lake.ledger.rollouts set terms = replace(terms::varchar, '\"Note\"', '\"Nope\"')::json"
+        "update lake.ledger.rollouts set terms = replace(terms::varchar, 'Note', 'Nope')::json"
     )
     with pytest.raises(StoredDataCorrupt, match="not the one that was planned"):
         find_policy(lake)
