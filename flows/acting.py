@@ -90,6 +90,10 @@ def show_actions(found: ActionFindings, home: Path) -> None:
         f"{found.held_out_customers:,} more are held out, to tell later what contacts brought",
         markup=False,
     )
+    from tasks.actions.steps import say_policy
+
+    for said in say_policy(found):
+        console.print(said, markup=False, soft_wrap=True)
     left = ", ".join(f"{code} {count:,}" for code, count in found.left_alone.items())
     console.print(f"left alone: {left or 'nobody'}", markup=False)
     for note in found.notes:

@@ -9,7 +9,7 @@ from prefect import flow
 
 from flows.ingest import ingest
 from flows.monitor import monitor
-from flows.rollout import begin_admitted, step_rollout
+from flows.rollout import Stepped, begin_admitted, step_rollout
 from flows.score import score
 from flows.train import train
 from flows.understand import Understanding, understand
@@ -22,6 +22,7 @@ from tasks.orchestration import run_flow
 from tasks.registry import steps as registry
 from tasks.registry.admission import Admission
 from tasks.rollout import steps as rollouts
+from tasks.rollout.plan import Subject
 from tasks.rollout.steps import Rollout
 from tasks.settings import load_settings
 from tasks.warehouse import open_lake
@@ -32,8 +33,8 @@ class Night:
     """What a night has done; `admission` is None if nothing was learnt.
 
     `held` says why where something is missing; where it was only not due, it is empty.
-    `understanding` is None on a night that was asked for the list alone. `rollout` is the one that
-    is running or was the last, None without any.
+    `understanding` is None on a night that was asked for the list alone. `rollout` is the one of
+    models that is running or was the last, None without any; `policy_rollout` that of policies.
     """
 
     batches: tuple[Batch, ...]
@@ -44,6 +45,7 @@ class Night:
     understanding: Understanding | None
     report: monitoring.Report
     rollout: Rollout | None = None
+    policy_rollout: Rollout | None = None
 
 
 @flow(name="nightly")
@@ -67,9 +69,8 @@ def nightly(
     """
     taken = run_flow(ingest, deployment, actor)
     # By what has matured, before anybody is scored: who is with whom tonight hangs on it.
-    stepped = (
-        run_flow(step_rollout, deployment, rescore=False) if _has_rollout(deployment) else None
-    )
+    stepped = _step(deployment, "churn")
+    policy = _step(deployment, "actions")
     hold, has_champion, is_due = _look_ahead(deployment)
     if hold is not None and not has_champion:
         raise hold.error
@@ -84,13 +85,26 @@ def nightly(
     if hold is not None and hold.ends_night:
         raise hold.error
     held = hold.error.what if hold is not None else ""
-    rollout = stepped.rollout if stepped is not None else None
-    return Night(taken.batches, taken.refused, admission, held, scores, understood, report, rollout)
+    return Night(
+        taken.batches,
+        taken.refused,
+        admission,
+        held,
+        scores,
+        understood,
+        report,
+        stepped.rollout if stepped is not None else None,
+        policy.rollout if policy is not None else None,
+    )
 
 
-def _has_rollout(deployment: str | Path) -> bool:
+def _step(deployment: str | Path, subject: Subject) -> Stepped | None:
+    """Judge the rollout of a subject; the night makes the list. None if there never was one."""
     with open_lake(load_settings(deployment)) as lake:
-        return bool(rollouts.list_rollouts(lake))
+        if not rollouts.list_rollouts(lake, subject):
+            return None
+    stepped: Stepped = run_flow(step_rollout, deployment, rescore=False, subject=subject)
+    return stepped
 
 
 def _look_ahead(deployment: str | Path) -> tuple[TrainingHold | None, bool, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
@@ -35,6 +36,13 @@ def plan(
         int | None,
         typer.Option(help="A version that the gate admitted; by default the newest.", min=1),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="For actions: a settings file whose section `actions` is the challenger's.",
+            metavar="FILE",
+        ),
+    ] = None,
     metric: Annotated[
         str | None, typer.Option(help="lapse_share or margin_amount; by default as set.")
     ] = None,
@@ -59,7 +67,14 @@ def plan(
     asked = _one_of("subject", subject, ("churn", "segments", "actions"))
     if effect is not None and not effect > 0:
         raise UsageError(f"{effect:g} is no effect to look for.", next_step="give one above 0")
-    from flows.rollout import plan_rollout
+    if (policy is not None) is not (asked == "actions"):
+        raise UsageError(
+            "A rollout of actions needs the challenger's policy, and no other has one.",
+            next_step="rollout plan --subject actions --policy FILE",
+        )
+    if policy is not None and challenger is not None:
+        raise UsageError("A policy has no version.", next_step="leave --challenger out")
+    from flows.rollout import plan_policy, plan_rollout
     from tasks.rollout import steps as rollouts
     from tasks.warehouse import open_lake
 
@@ -70,9 +85,11 @@ def plan(
         stages=None if stages is None else _read_stages(stages),
     )
     with open_lake(settings) as lake:
-        planned = plan_rollout(
-            lake, cast(Literal["churn", "segments", "actions"], asked), challenger, wish, author
-        )
+        if policy is not None:
+            planned = plan_policy(lake, policy, wish, author)
+        else:
+            model = cast(Literal["churn", "segments"], asked)
+            planned = plan_rollout(lake, model, challenger, wish, author)
         told = rollouts.describe(planned, rollouts.read_history(lake, planned.rollout_id))
     if as_json:
         print_json(told)
@@ -120,7 +137,7 @@ def status(context: typer.Context, name: Name = None, as_json: Json = False) -> 
 
 
 @rollout_commands.command("step")
-def step(context: typer.Context, as_json: Json = False) -> None:
+def step(context: typer.Context, name: Name = None, as_json: Json = False) -> None:
     """Judge the running rollout tonight, and widen, promote, roll back or go on.
 
     The same night again does nothing. Exit 75 if data are missing, so that nothing is decided.
@@ -129,8 +146,12 @@ def step(context: typer.Context, as_json: Json = False) -> None:
     from flows.rollout import step_rollout
     from tasks.orchestration import start_flow
     from tasks.rollout import steps as rollouts
+    from tasks.warehouse import open_lake
 
-    stepped = start_flow(step_rollout, chosen_deployment(context))
+    with open_lake(settings) as lake:
+        known = name is not None or bool(rollouts.list_rollouts(lake))
+        subject = rollouts.read_rollout(lake, name).plan.subject if known else "churn"
+    stepped = start_flow(step_rollout, chosen_deployment(context), True, subject)
     if stepped.rollout is None:
         if as_json:
             print_json(None)

@@ -8,10 +8,12 @@ whoever comes next if this process dies.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from prefect import flow
 
+from flows.act import act
 from flows.score import score
 from tasks.clock import find_time
 from tasks.errors import DataRejected, LockHeld, UsageError
@@ -43,6 +45,7 @@ def plan_rollout(
     Raises UsageError (64) for a challenger that is no candidate and for a question that these
     customers cannot answer, DataRejected (65) where nobody serves yet.
     """
+    rollouts.demand_supported(lake.settings, subject)
     champion = registry.find_champion(lake)
     if champion is None:
         raise DataRejected(
@@ -68,6 +71,41 @@ def plan_rollout(
     return rollouts.record_row(lake, row)
 
 
+def plan_policy(lake: Lake, path: Path, wish: Wish, actor: str) -> Rollout:
+    """Register a plan for the policy of a settings file; the policy is kept, the file may go.
+
+    Raises UsageError (64) for a policy that could not be compared and for a question that these
+    customers cannot answer, ConfigurationError (78) for a wrong file and a name used before.
+    """
+    settings = lake.settings
+    rollouts.demand_supported(settings, "actions")
+    champion = rollouts.find_policy(lake)
+    policy = rollouts.freeze(rollouts.read_policy(lake, path, champion.policy))
+    now = find_time(lake, settings)
+    plan = rollouts.make_plan(
+        lake,
+        "actions",
+        rollouts.say_champion(champion, lake.deployment),
+        rollouts.as_contender(lake.deployment, policy),
+        wish,
+    )
+    rates = rollouts.read_rates(lake, now.as_of, now.known_by)
+    row = rollouts.plan_row(
+        lake,
+        plan,
+        rates,
+        champion_decision_id=champion.decision_id,
+        offline=None,
+        challenger_run_id=None,
+        feasible=rollouts.judge_feasible(lake, plan, rates),
+        actor=actor,
+        policies=rollouts.FrozenPolicies(
+            challenger=policy, settings=rollouts.freeze(settings.actions)
+        ),
+    )
+    return rollouts.record_row(lake, row)
+
+
 @flow(name="rollout start")
 def start_rollout(deployment: str | Path, rollout_id: str | None, actor: str) -> Stepped:
     """Begin a planned rollout with its first stage; the next scoring serves it. Again: nothing.
@@ -80,31 +118,28 @@ def start_rollout(deployment: str | Path, rollout_id: str | None, actor: str) ->
         now = find_time(lake, settings)
         row = rollouts.start_row(rollout, now.as_of, now.known_by, actor)
         if row is not None:
-            champion = registry.find_champion(lake)
-            if champion is None or champion.decision_id != rollout.terms.champion_decision_id:
-                raise LockHeld(
-                    "The champion has changed since the rollout was planned.",
-                    next_step="plan another against the champion of now",
-                )
-            rollout = rollouts.record_row(lake, row)
+            rollout = rollouts.record_row(
+                lake, row, demand=partial(_demand_champion, lake, rollout)
+            )
         return Stepped(rollouts.carry_out(lake, rollout), row is not None)
 
 
 @flow(name="rollout step")
-def step_rollout(deployment: str | Path, rescore: bool = True) -> Stepped:
+def step_rollout(
+    deployment: str | Path, rescore: bool = True, subject: Subject = "churn"
+) -> Stepped:
     """Judge the running rollout by what has matured, and do what follows. The same night: nothing.
 
-    Without a running rollout there is nothing to do. A promotion or a rollback is followed by a
-    new list at once, unless the night is going to make it.
+    Without a running rollout of the subject there is nothing to do. A promotion or a rollback is
+    followed by a new list at once, unless the night is going to make it.
     """
     settings = load_settings(deployment)
     with open_lake(settings) as lake:
-        live = rollouts.find_live(lake, "churn")
+        live = rollouts.find_live(lake, subject)
         if live is None:
-            return Stepped(_finish_last(lake), False)
+            return Stepped(_finish_last(lake, subject), False)
         now = find_time(lake, settings)
-        champion = registry.find_champion(lake)
-        row = rollouts.void_row(live, champion.decision_id if champion else None)
+        row = rollouts.void_row(live, _find_decision(lake, live))
         if row is None:
             behind = rollouts.name_behind(live, intake.judge_sources(lake, settings))
             row = rollouts.look_at_rollout(lake, live, now.as_of, now.known_by, behind)
@@ -112,10 +147,10 @@ def step_rollout(deployment: str | Path, rescore: bool = True) -> Stepped:
             return Stepped(rollouts.carry_out(lake, live), False)
         moved = _write(lake, row)
         rollouts.carry_out(lake, moved)
-        if moved.state == "promoted":
+        if moved.state == "promoted" and subject == "churn":
             registry.mirror_registry(lake)
     if rescore and not moved.is_live:
-        _score_again(deployment)
+        _serve_again(deployment, moved)
     return Stepped(moved, True)
 
 
@@ -123,17 +158,20 @@ def step_rollout(deployment: str | Path, rescore: bool = True) -> Stepped:
 def stop_rollout(
     deployment: str | Path, rollout_id: str | None, reason: str, actor: str
 ) -> Stepped:
-    """End a rollout by hand: everybody is back with the champion, at once. Again: nothing."""
+    """End a rollout by hand: everybody is back with the champion, at once. Again: nothing.
+
+    A policy that was promoted is taken back so, and the one before it makes the lists.
+    """
     settings = load_settings(deployment)
     with open_lake(settings) as lake:
         rollout = rollouts.read_rollout(lake, rollout_id)
-        was_live = rollout.is_live
+        served = rollout.is_live or rollout.state == "promoted"
         row = rollouts.stop_row(rollout, reason, actor)
         if row is not None:
             rollout = rollouts.record_row(lake, row)
         rollouts.carry_out(lake, rollout)
-    if was_live or row is None:
-        _score_again(deployment)
+    if served or row is None:
+        _serve_again(deployment, rollout)
     return Stepped(rollout, row is not None)
 
 
@@ -184,6 +222,9 @@ def _write(lake: Lake, row: Rollout) -> Rollout:
     """The row into the ledger; with a promotion, the champion's pointer in the same transaction."""
     if row.row_kind != "promote":
         return rollouts.record_row(lake, row)
+    if row.plan.subject == "actions":
+        # The row is the pointer: who makes the lists is read from it.
+        return rollouts.record_row(lake, row, demand=partial(_demand_champion, lake, row))
     candidate = registry.find_candidate(lake, model_hash=row.plan.challenger.content_hash)
     registry.promote_candidate(
         lake,
@@ -196,12 +237,45 @@ def _write(lake: Lake, row: Rollout) -> Rollout:
     return rollouts.read_rollout(lake, row.rollout_id)
 
 
-def _finish_last(lake: Lake) -> Rollout | None:
+def _find_decision(lake: Lake, rollout: Rollout) -> str | None:
+    """The decision of the champion that a rollout is about, as of now."""
+    if rollout.plan.subject == "actions":
+        return rollouts.champion_decision(lake, rollout)
+    champion = registry.find_champion(lake)
+    return champion.decision_id if champion else None
+
+
+def _demand_champion(lake: Lake, rollout: Rollout) -> None:
+    if rollout.plan.subject == "actions":
+        rollouts.demand_champion(lake, rollout)
+    elif _find_decision(lake, rollout) != rollout.terms.champion_decision_id:
+        raise LockHeld(
+            "The champion has changed since the rollout was planned.",
+            next_step="plan another against the champion of now",
+        )
+
+
+def _finish_last(lake: Lake, subject: Subject) -> Rollout | None:
     """What a process that died after the newest rollout's last row left unsaid."""
-    known = rollouts.list_rollouts(lake, "churn")
+    known = rollouts.list_rollouts(lake, subject)
     if not known or known[0].state == "planned":
         return known[0] if known else None
     return rollouts.carry_out(lake, known[0])
+
+
+def _serve_again(deployment: str | Path, rollout: Rollout) -> None:
+    if rollout.plan.subject == "actions":
+        _list_again(deployment)
+    else:
+        _score_again(deployment)
+
+
+def _list_again(deployment: str | Path) -> None:
+    """The action list by the policy in force; it stands although nobody is scored as of now."""
+    try:
+        run_flow(act, deployment)
+    except DataRejected:
+        return
 
 
 def _score_again(deployment: str | Path) -> None:

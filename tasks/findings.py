@@ -331,6 +331,27 @@ class ActionLine(Finding):
     evidence_level: int = 0
 
 
+class PolicyUse(Finding):
+    """The policy in force: `rollout_id` promoted it, or, without one, the settings file has it."""
+
+    version: str
+    since: datetime
+    rollout_id: str | None = None
+
+
+class ListArm(Finding):
+    """One arm of a rollout of policies: its customers (none of them held out), and their list."""
+
+    arm: Literal["champion", "challenger"]
+    rollout_id: str
+    policy_version: str
+    customers: int
+    listed_customers: int
+    budget_amount: Decimal
+    planned_cost_amount: Decimal
+    expected_return_amount: Decimal
+
+
 class ActionFindings(Night):
     """What is proposed within the budget, who is held back, and who is left alone and why.
 
@@ -359,6 +380,9 @@ class ActionFindings(Night):
     winback_left_alone: dict[str, int] = Field(default_factory=dict)
     bound_return_amount: Decimal | None = None
     gap_share: float | None = None
+    policy: PolicyUse | None = None
+    # Of the list of those who may leave, while a rollout of policies is running; else empty.
+    arms: tuple[ListArm, ...] = ()
 
 
 # Those of `uplift` are in tasks/evidence.py.

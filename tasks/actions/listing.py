@@ -11,11 +11,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.actions.arms import (
+    CHALLENGERS,
+    ArmChoice,
+    Part,
+    add_choices,
+    describe_arms,
+    divide_customers,
+    rank_anew,
+)
 from tasks.actions.choosing import Choice, choose_actions
 from tasks.actions.evidence import load_effects, note_evidence, read_evidence
 from tasks.actions.policy import ListName, load_bands, load_policy
@@ -24,12 +34,13 @@ from tasks.archive import recall_findings
 from tasks.contracts import CUSTOMER_TABLES
 from tasks.errors import DataRejected
 from tasks.exports import export_directory
-from tasks.findings import ActionFindings, ActionLine, Words
+from tasks.findings import ActionFindings, ActionLine, ListArm, PolicyUse, Words
 from tasks.visibility import at_version, supersessions, visible
 from tasks.warehouse import quote
 
 if TYPE_CHECKING:
-    from tasks.handles import Snapshot
+    from tasks.handles import ArmListing, PolicyInForce, Snapshot
+    from tasks.offers import ActionsSettings
     from tasks.settings import Settings
     from tasks.warehouse import Lake
 
@@ -44,12 +55,18 @@ def list_actions(
     settings: Settings,
     *,
     budget_amount: Decimal | None = None,
+    in_force: PolicyInForce | None = None,
+    challenger: ArmListing | None = None,
 ) -> tuple[ActionFindings, bool]:
     """The lists of a cut-off, published and exported; whether they are new.
 
     `budget_amount` is what both lists may cost if everybody takes the offer, by default
-    `economics.budget_amount`. Raises DataRejected (65) where nobody has been scored as of then.
+    `economics.budget_amount`. `in_force` has the policy, by default that of the settings; while a
+    rollout of policies is running, `challenger` lists its share of those who may leave. Raises
+    DataRejected (65) where nobody has been scored as of then.
     """
+    if in_force is not None:
+        settings = _with_policy(settings, in_force.policy)
     budget = settings.economics.budget_amount if budget_amount is None else budget_amount
     snapshot = lake.snapshot()
     values = _bind(lake, as_of, known_by, settings)
@@ -57,8 +74,13 @@ def list_actions(
     _stage_touched(lake, snapshot, values)
     lists: tuple[ListName, ...] = ("retention", "winback")
     stamps = [_stage(lake, name, snapshot, values, settings) for name in lists]
+    other: Settings | None = None
+    arms: tuple[ListArm, ...] = ()
+    if challenger is not None:
+        other = _with_policy(settings, challenger.policy)
+        stamps.append(_stage_challenger(lake, as_of, known_by, snapshot, other))
     evidence = read_evidence(lake, as_of, values["uplift_id"])
-    run_id = _name_run(stamps, as_of, known_by, budget, evidence, settings)
+    run_id = _name_run(stamps, as_of, known_by, budget, evidence, settings, challenger)
     done = recall_findings(lake, ActionFindings, run_id)
     if done is not None:
         restore_files(lake, run_id, as_of, settings)
@@ -72,12 +94,72 @@ def list_actions(
     winback_budget = (budget * share).quantize(_CENT)
     # What cannot be spent on those who are gone goes to those who are still there.
     back = _choose(lake, "winback", winback_budget, values, settings)
-    kept = _choose(lake, "retention", budget - back.cost_amount, values, settings)
+    left = budget - back.cost_amount
+    if challenger is not None and other is not None:
+        kept, parts = _choose_in_arms(lake, left, values, settings, other, challenger)
+        version = in_force.version if in_force is not None else ""
+        arms = describe_arms(challenger, version, parts)
+    else:
+        kept = _choose(lake, "retention", left, values, settings)
     choices: dict[ListName, Choice] = {"retention": kept, "winback": back}
     lake.execute("update action_row set run_id = $run_id", {"run_id": run_id})
     found = _describe(lake, choices, stamps, budget, winback_budget, snapshot, values, settings)
-    publish_lists(lake, run_id, found, settings)
+    found = found.model_copy(
+        update={"policy": _describe_policy(lake, in_force, as_of), "arms": arms}
+    )
+    record = None
+    if challenger is not None:
+        record = partial(challenger.record, lake, run_id, values["scoring_id"])
+    publish_lists(lake, run_id, found, settings, record)
     return found, True
+
+
+def _with_policy(settings: Settings, policy: ActionsSettings) -> Settings:
+    return settings.model_copy(update={"actions": policy})
+
+
+def _stage_challenger(
+    lake: Lake, as_of: datetime, known_by: datetime, snapshot: Snapshot, settings: Settings
+) -> dict[str, Any]:
+    """Everybody who may leave, as the challenger's policy sees them; their fingerprint."""
+    values = _bind(lake, as_of, known_by, settings)
+    load_bands(lake, settings.actions)
+    _stage_touched(lake, snapshot, values)
+    return _stage(lake, "retention", snapshot, values, settings, CHALLENGERS)
+
+
+def _choose_in_arms(
+    lake: Lake,
+    money: Decimal,
+    values: dict[str, Any],
+    settings: Settings,
+    other: Settings,
+    challenger: ArmListing,
+) -> tuple[Choice, tuple[ArmChoice, ArmChoice]]:
+    """Choose for those who may leave, each arm by its policy, with its part of money and caps."""
+    champions = "retention_person"
+    parts = divide_customers(lake, challenger, champions)
+    given = parts[1].of_money(money)
+    kept = _choose(lake, "retention", money - given, values, settings, champions, parts[0])
+    tried = _choose(lake, "retention", given, values, other, CHALLENGERS, parts[1])
+    rank_anew(lake)
+    arms = ArmChoice(parts[0], money - given, kept), ArmChoice(parts[1], given, tried)
+    return add_choices(kept, tried), arms
+
+
+def _describe_policy(
+    lake: Lake, in_force: PolicyInForce | None, as_of: datetime
+) -> PolicyUse | None:
+    """Which policy makes the lists, since its decision or, without one, since its first list."""
+    if in_force is None:
+        return None
+    since = in_force.since
+    if since is None:
+        found = lake.one(
+            lake.text(_SQL / "policy_since.sql"), {"as_of": as_of, "version": in_force.version}
+        )
+        since = found["since"].astimezone(UTC) if found["since"] is not None else as_of
+    return PolicyUse(version=in_force.version, since=since, rollout_id=in_force.rollout_id)
 
 
 def _bind(lake: Lake, as_of: datetime, known_by: datetime, settings: Settings) -> dict[str, Any]:
@@ -148,9 +230,11 @@ def _stage(
     snapshot: Snapshot,
     values: dict[str, Any],
     settings: Settings,
+    staged: str = "",
 ) -> dict[str, Any]:
-    """Make `<name>_person`; its fingerprint."""
-    names = {"staged": f"{name}_person", "banded": lake.text(_SQL / "banded.sql")}
+    """Make `<name>_person`, or the table `staged`; its fingerprint."""
+    staged = staged or f"{name}_person"
+    names = {"staged": staged, "banded": lake.text(_SQL / "banded.sql")}
     if name == "retention":
         lake.run(_SQL / "person.sql", values, names=names)
     else:
@@ -163,7 +247,7 @@ def _stage(
         # Where leaving is no silence, nobody is silent: the same table, empty.
         names["orders"] = orders if _has_winback(settings) else f"(from {orders} where false)"
         lake.run(_SQL / "lapsed.sql", values, names=names)
-    lake.execute(f"create or replace temporary view person as from {name}_person")
+    lake.execute(f"create or replace temporary view person as from {staged}")
     return lake.one(lake.text(_SQL / "fingerprint.sql"))
 
 
@@ -174,6 +258,7 @@ def _name_run(
     budget: Decimal,
     evidence: list[list[str]],
     settings: Settings,
+    challenger: ArmListing | None,
 ) -> str:
     """The run's id: sha256, shortened, over everything that its rows depend on."""
     parts = {
@@ -187,16 +272,25 @@ def _name_run(
         "policy": settings.actions.model_dump(mode="json"),
         "mark": settings.scoring.csv_byte_order_mark,
     }
+    if challenger is not None:
+        parts["rollout"] = list(challenger.parts)
+        parts["challenger"] = challenger.policy.model_dump(mode="json")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _choose(
-    lake: Lake, name: ListName, money: Decimal, values: dict[str, Any], settings: Settings
+    lake: Lake,
+    name: ListName,
+    money: Decimal,
+    values: dict[str, Any],
+    settings: Settings,
+    people: str = "",
+    part: Part | None = None,
 ) -> Choice:
-    """Choose for one list and add its customers to `action_row`."""
-    load_policy(lake, settings.actions, name)
+    """Choose for one list, or for one arm of it, and add its customers to `action_row`."""
+    load_policy(lake, settings.actions, name, *(() if part is None else (part.of_count,)))
     load_effects(lake, values, name)
-    lake.execute(f"create or replace temporary view person as from {name}_person")
+    lake.execute(f"create or replace temporary view person as from {people or f'{name}_person'}")
     choice = choose_actions(lake, money)
     lake.run(_SQL / "action_row.sql", {**values, "listed_for": name})
     return choice

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from tasks.offers import LEAVE_ALONE as LEAVE_ALONE
@@ -34,10 +34,22 @@ def load_bands(connection: Connection, settings: ActionsSettings) -> None:
         )
 
 
-def load_policy(connection: Connection, settings: ActionsSettings, listed_for: ListName) -> None:
-    """Make the tables `policy_offer`, one row an action, and `policy_rule` of one of the lists."""
+def _all_of(count: int) -> int:
+    return count
+
+
+def load_policy(
+    connection: Connection,
+    settings: ActionsSettings,
+    listed_for: ListName,
+    divide: Callable[[int], int] = _all_of,
+) -> None:
+    """Make the tables `policy_offer`, one row an action, and `policy_rule` of one of the lists.
+
+    `divide` tells how much of an action's cap this list may use.
+    """
     if listed_for == "winback":
-        _load_offers(connection, settings.winback.offers)
+        _load_offers(connection, settings.winback.offers, divide)
         rules = [
             {
                 "action": rule.action,
@@ -50,7 +62,7 @@ def load_policy(connection: Connection, settings: ActionsSettings, listed_for: L
             for rule in settings.winback.rules
         ]
     else:
-        _load_offers(connection, settings.offers)
+        _load_offers(connection, settings.offers, divide)
         rules = [
             {
                 "action": rule.action,
@@ -84,7 +96,9 @@ def load_policy(connection: Connection, settings: ActionsSettings, listed_for: L
     )
 
 
-def _load_offers(connection: Connection, offers: Mapping[str, OfferSettings]) -> None:
+def _load_offers(
+    connection: Connection, offers: Mapping[str, OfferSettings], divide: Callable[[int], int]
+) -> None:
     import pyarrow as pa
 
     amount = pa.decimal128(18, 4)
@@ -101,7 +115,9 @@ def _load_offers(connection: Connection, offers: Mapping[str, OfferSettings]) ->
                     "contact_cost_amount": offer.contact_cost_amount,
                     "offer_cost_amount": offer.offer_cost_amount,
                     "accept_share": offer.accept_share,
-                    "maximum_contacts": offer.maximum_contacts,
+                    "maximum_contacts": (
+                        None if offer.maximum_contacts is None else divide(offer.maximum_contacts)
+                    ),
                 }
                 for name, offer in offers.items()
             ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,10 +37,17 @@ _FILES = {
 }
 
 
-def publish_lists(lake: Lake, run_id: str, found: ActionFindings, settings: Settings) -> None:
+def publish_lists(
+    lake: Lake,
+    run_id: str,
+    found: ActionFindings,
+    settings: Settings,
+    record: Callable[[], None] | None = None,
+) -> None:
     """Write `action_row` as files, publish rows, findings and checksums at once, name the files.
 
-    A run that another process has published meanwhile is left as it is. Raises DiskFailure (73).
+    `record` writes in the same transaction what a rollout must know of it. A run that another
+    process has published meanwhile is left as it is. Raises DiskFailure (73).
     """
     files = _write(lake, run_id, "action_row", found.as_of, settings)
     try:
@@ -54,6 +62,8 @@ def publish_lists(lake: Lake, run_id: str, found: ActionFindings, settings: Sett
                     )
                     insert_findings(lake, run_id, found)
                     insert_exports(lake, run_id, files)
+                    if record is not None:
+                        record()
         crash_point("actions.published")
     except HoldfastError:
         for file in files:

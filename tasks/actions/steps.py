@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from tasks.actions.listing import list_actions
 from tasks.errors import ServiceDown
@@ -15,19 +16,36 @@ from tasks.studies import StudyRecord
 from tasks.tracking.tracker import open_tracker
 from tasks.warehouse import Lake
 
+if TYPE_CHECKING:
+    from tasks.handles import ArmListing, PolicyInForce
+    from tasks.offers import ActionsSettings
+
 _LOG = logging.getLogger(__name__)
 
 
 def _propose_actions(
-    lake: Lake, as_of: datetime, known_by: datetime, budget_amount: Decimal | None = None
+    lake: Lake,
+    as_of: datetime,
+    known_by: datetime,
+    budget_amount: Decimal | None,
+    in_force: PolicyInForce,
+    challenger: ArmListing | None,
 ) -> ActionFindings:
     """Choose, publish and export; MLflow is told last, and a night goes on without it."""
-    found, is_new = list_actions(lake, as_of, known_by, lake.settings, budget_amount=budget_amount)
+    found, is_new = list_actions(
+        lake,
+        as_of,
+        known_by,
+        lake.settings,
+        budget_amount=budget_amount,
+        in_force=in_force,
+        challenger=challenger,
+    )
     publish_markdown(
         f"actions {lake.deployment}", describe_lists(found), "Whom to contact, and why"
     )
     if is_new:
-        _log_lists(lake, found)
+        _log_lists(lake, found, in_force.policy)
     return found
 
 
@@ -52,12 +70,31 @@ def describe_lists(found: ActionFindings) -> str:
     ]
     left = ", ".join(f"{code} {count:,}" for code, count in found.left_alone.items())
     lines += ["", f"Left alone: {left or 'nobody'}.", ""]
+    lines += [f"- {escape_markdown(said)}" for said in say_policy(found)]
     lines += [f"- {escape_markdown(note.en)}" for note in found.notes]
     lines += [f"- `{path}`" for path in found.files]
     return "\n".join(lines)
 
 
-def _log_lists(lake: Lake, found: ActionFindings) -> None:
+def say_policy(found: ActionFindings) -> list[str]:
+    """Which policy is in force and since when; with a rollout, what each arm has."""
+    if found.policy is None:
+        return []
+    use = found.policy
+    whose = (
+        f"promoted by the rollout {use.rollout_id}" if use.rollout_id else "of the settings file"
+    )
+    said = [f"Policy {use.version} {whose}, in force since {use.since:%Y-%m-%d}."]
+    said += [
+        f"Rollout {one.rollout_id}, {one.arm}'s arm: policy {one.policy_version} lists"
+        f" {one.listed_customers:,} of {one.customers:,} customers for"
+        f" {one.planned_cost_amount:,.2f} of {one.budget_amount:,.2f} {found.currency}."
+        for one in found.arms
+    ]
+    return said
+
+
+def _log_lists(lake: Lake, found: ActionFindings, policy: ActionsSettings) -> None:
     settings = lake.settings
     record = StudyRecord(
         subject="actions",
@@ -67,8 +104,9 @@ def _log_lists(lake: Lake, found: ActionFindings) -> None:
         params={
             "budget_amount": str(found.budget_amount),
             "hold_out_share": found.hold_out_share,
-            "offers": ", ".join(settings.actions.offers),
-            "rules": len(settings.actions.rules),
+            "offers": ", ".join(policy.offers),
+            "rules": len(policy.rules),
+            "policy": found.policy.version if found.policy is not None else "",
         },
         metrics={
             "customers": found.customers,

@@ -111,6 +111,11 @@ class Plan(Section):
             raise ValueError("a guardrail stands there twice")
         if self.metric == "lapse_share" and self.minimum_effect >= 1:
             raise ValueError("an effect on a share is below 1: 0.015 is 1.5 points")
+        if self.subject == "actions" and self.exposure != "scored":
+            raise ValueError(
+                "a rollout of policies counts all who are `scored`: the arms contact different"
+                " people, so those contacted are no random split any more"
+            )
         least = self.earliest_possible_days
         if self.maximum_days < least:
             raise ValueError(f"the last outcomes mature after {least} days: maximum_days is less")

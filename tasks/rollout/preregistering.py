@@ -25,7 +25,7 @@ from tasks.rollout.planning import (
     assess_plan,
     require_feasible,
 )
-from tasks.rollout.recording import SQL, Rollout, Terms, list_rollouts
+from tasks.rollout.recording import SQL, FrozenPolicies, Rollout, Terms, list_rollouts
 from tasks.visibility import supersessions, visible
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def make_plan(
     """The plan as the settings and the wish have it. Raises ConfigurationError (78)."""
     settings = lake.settings
     rollout = settings.rollout
-    _demand_supported(settings, subject)
+    demand_supported(settings, subject)
     if champion.content_hash == challenger.content_hash:
         raise UsageError("Champion and challenger are the same; there is nothing to find out.")
     try:
@@ -151,6 +151,7 @@ def plan_row(
     challenger_run_id: str | None,
     feasible: Feasibility,
     actor: str,
+    policies: FrozenPolicies | None = None,
 ) -> Rollout:
     """The first row of a rollout, with all that it freezes. `offline` is what the gate found."""
     settings = lake.settings
@@ -168,6 +169,7 @@ def plan_row(
         planned_days=feasible.days,
         base_rate=rates.lapse_share if plan.metric == "lapse_share" else rates.amount_mean,
         challenger_run_id=challenger_run_id,
+        policies=policies,
     )
     return Rollout(
         plan=plan,
@@ -186,7 +188,8 @@ def plan_row(
     )
 
 
-def _demand_supported(settings: Settings, subject: Subject) -> None:
+def demand_supported(settings: Settings, subject: Subject) -> None:
+    """Raise UsageError (64) for what could not be served or judged here."""
     if settings.features.outcome != "lapse":
         raise UsageError(
             "A rollout cannot be judged here.",
@@ -196,11 +199,11 @@ def _demand_supported(settings: Settings, subject: Subject) -> None:
             ),
             available=["lapse"],
         )
-    if subject != "churn":
+    if subject == "segments":
         raise UsageError(
-            f"A rollout of {subject} is not served yet.",
-            found="tonight's lists and groups have one policy and one segmentation for everybody",
-            available=["churn"],
+            "A rollout of segments is not served yet.",
+            found="a night's groups have one segmentation for everybody",
+            available=["churn", "actions"],
         )
 
 
@@ -217,7 +220,8 @@ def _guardrails(settings: Settings, subject: Subject) -> tuple[Guardrail, ...]:
 def _name(lake: Lake, subject: Subject, challenger: Contender) -> str:
     """`churn-v5`, or `churn-v5-2` where that was used: an id is a salt, and never used twice."""
     used = {one.rollout_id for one in list_rollouts(lake)}
-    plain = f"{subject}-v{challenger.version.lower()}"
+    mark = "" if subject == "actions" else "v"
+    plain = f"{subject}-{mark}{challenger.version.lower()}"
     number = 2
     name = plain
     while name in used:

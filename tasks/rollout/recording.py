@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,13 @@ RowKind = Literal[
 LIVE: tuple[State, ...] = ("running", "held")
 
 
+class FrozenPolicies(Section):
+    """For subject `actions`: the policy that challenges, and the settings file's of that day."""
+
+    challenger: dict[str, Any]
+    settings: dict[str, Any]
+
+
 class Terms(Section):
     """What else a plan freezes: settings of other sections that its figures depend on."""
 
@@ -51,6 +58,12 @@ class Terms(Section):
     base_rate: float | None = None
     # The challenger's run in MLflow, where the scientist looks.
     challenger_run_id: str | None = None
+    policies: FrozenPolicies | None = None
+
+    def to_json(self) -> str:
+        """Canonical. Where there are no policies it is what it was before there could be any."""
+        absent = {"policies"} if self.policies is None else None
+        return json.dumps(self.model_dump(mode="json", exclude=absent), sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +106,7 @@ class Rollout:
     @property
     def terms_hash(self) -> str:
         """sha256 over plan and terms: what was registered before it began."""
-        text = self.plan.to_json() + json.dumps(self.terms.model_dump(mode="json"), sort_keys=True)
+        text = self.plan.to_json() + self.terms.to_json()
         return hashlib.sha256(text.encode()).hexdigest()
 
     def next(self, row_kind: RowKind, state: State, reason: str, **changes: Any) -> Rollout:
@@ -208,7 +221,7 @@ def append_row(lake: Lake, row: Rollout, *, snapshot_id: int | None = None) -> N
         "decided_at": row.decided_at,
         "reason": row.reason,
         "plan": row.plan.to_json(),
-        "terms": json.dumps(row.terms.model_dump(mode="json"), sort_keys=True),
+        "terms": row.terms.to_json(),
         "plan_hash": row.terms_hash,
         "evidence": evidence,
         "decision_id": row.decision_id,
@@ -222,12 +235,23 @@ def append_row(lake: Lake, row: Rollout, *, snapshot_id: int | None = None) -> N
     lake.run(SQL / "append_decision.sql", values)
 
 
-def record_row(lake: Lake, row: Rollout, *, snapshot_id: int | None = None) -> Rollout:
-    """Append a row in a transaction of its own; the row as the ledger has it."""
+def record_row(
+    lake: Lake,
+    row: Rollout,
+    *,
+    snapshot_id: int | None = None,
+    demand: Callable[[], None] | None = None,
+) -> Rollout:
+    """Append a row in a transaction of its own; the row as the ledger has it.
+
+    `demand` raises, under the writer lock, where what else the row rests on has changed meanwhile.
+    """
     with lake.writer_lock(f"rollout {row.row_kind}"):
         crash_point(f"rollout.before_{row.row_kind}")
         if row.row_kind == "start":
             _demand_alone(lake, row)
+        if demand is not None:
+            demand()
         note = {"rollout": row.rollout_id, "row": row.row_number}
         with lake.publish(row.actor, f"rollout: {row.row_kind}", note):
             append_row(lake, row, snapshot_id=snapshot_id)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # An arm is answered in about so many chunks: a chunk is what a crash costs.
 _CHUNKS = 50
 _LEAST_ROWS, _MOST_ROWS = 10, 20_000
-_SALT = "$rollout_id::varchar"
+SALT = "$rollout_id::varchar"
 NO_REASON = "nothing points to leaving"
 
 
@@ -62,9 +62,9 @@ def stage_turn(lake: Lake, rollout: Rollout, customers: str) -> None:
             "present_stage": rollout.stage,
         },
         names={
-            "bucket": bucket_sql(_SALT, "customer_id"),
-            "stage": stage_sql(_SALT, "customer_id", plan.stages),
-            "is_challenger": is_challenger_sql(_SALT, "customer_id", plan.stages),
+            "bucket": bucket_sql(SALT, "customer_id"),
+            "stage": stage_sql(SALT, "customer_id", plan.stages),
+            "is_challenger": is_challenger_sql(SALT, "customer_id", plan.stages),
             "customers": customers,
         },
     )
@@ -166,10 +166,11 @@ class ChallengerArm:
             "seconds": self.seconds,
             "recorded_at": read_clock(),
         }
+        names = {"answered": "arm_scores"}
         crash_point("rollout.before_enrolment")
         if self.rollout.plan.exposure == "scored":
-            lake.run(SQL / "enrol.sql", values)
-        lake.run(SQL / "append_servings.sql", values)
+            lake.run(SQL / "enrol.sql", values, names=names)
+        lake.run(SQL / "append_servings.sql", values, names=names)
 
 
 def predict_arm(

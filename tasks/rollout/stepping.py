@@ -103,11 +103,13 @@ def start_row(rollout: Rollout, as_of: datetime, known_by: datetime, actor: str)
 def stop_row(rollout: Rollout, reason: str, actor: str) -> Rollout | None:
     """The row with which a person ends a rollout; None if one has done so already.
 
-    Raises UsageError (64) for one that ended by itself.
+    A promoted policy is taken back by it too: it has no other way back. Raises UsageError (64) for
+    one that ended by itself.
     """
     if rollout.row_kind == "stop":
         return None
-    if not rollout.is_live and rollout.state != "planned":
+    takes_back = rollout.state == "promoted" and rollout.plan.subject == "actions"
+    if not rollout.is_live and rollout.state != "planned" and not takes_back:
         raise UsageError(
             f"The rollout '{rollout.rollout_id}' has ended by itself: {rollout.state}.",
             next_step=(

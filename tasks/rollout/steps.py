@@ -11,8 +11,26 @@ from tasks.durability import write_page
 from tasks.handles import Champion
 from tasks.orchestration import publish_markdown, step
 from tasks.rollout.announcing import announce, show_run
-from tasks.rollout.preregistering import Wish, judge_feasible, make_plan, plan_row, read_rates
+from tasks.rollout.policies import (
+    as_contender,
+    champion_decision,
+    demand_champion,
+    find_policy,
+    freeze,
+    open_policy_arm,
+    read_policy,
+    say_champion,
+)
+from tasks.rollout.preregistering import (
+    Wish,
+    demand_supported,
+    judge_feasible,
+    make_plan,
+    plan_row,
+    read_rates,
+)
 from tasks.rollout.recording import (
+    FrozenPolicies,
     Rollout,
     append_row,
     find_live,
@@ -37,26 +55,36 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChallengerArm",
+    "FrozenPolicies",
     "Rollout",
     "Wish",
     "append_row",
+    "as_contender",
     "breaker_row",
     "carry_out",
+    "champion_decision",
+    "demand_champion",
     "demand_decision",
+    "demand_supported",
     "describe",
     "find_live",
+    "find_policy",
+    "freeze",
     "judge_feasible",
     "list_rollouts",
     "look_at_rollout",
     "make_plan",
     "name_behind",
     "open_arm",
+    "open_policy_arm",
     "plan_row",
     "read_history",
+    "read_policy",
     "read_rates",
     "read_rollout",
     "record_row",
     "say_agreement",
+    "say_champion",
     "start_row",
     "stop_row",
     "sum_up_agreement",

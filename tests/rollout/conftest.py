@@ -13,7 +13,7 @@ import pytest
 
 from flows import cli
 from tasks import orchestration
-from tasks.registry import champion
+from tasks.registry import integrity
 from tasks.settings import HOME_VARIABLE
 from tests.rollout.village import NAME, Village, crown, fill, open_village, write_village
 
@@ -40,7 +40,7 @@ def settle(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Settl
     monkeypatch.setattr(orchestration, "prefect_answers", lambda: False)
     monkeypatch.setattr(import_module("flows.score"), "validation", Lenient)
     # That a model loads in a process of its own is asked by the registry's tests.
-    monkeypatch.setattr(champion, "predict_apart", lambda *_arguments: (0.5,) * 24)
+    monkeypatch.setattr(integrity, "predict_apart", lambda *_arguments: (0.5,) * 24)
     # MLflow is told in tests of their own.
     registry = import_module("flows.rollout").registry
     monkeypatch.setattr(registry, "mirror_registry", lambda _lake: "right")
@@ -65,6 +65,30 @@ def settle(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Settl
 def run(village: Village, *words: str) -> int:
     """`holdfast rollout ...` in this process; its exit code."""
     return cli.run(["-d", str(village.path), "rollout", *words])
+
+
+@pytest.fixture
+def hamlet(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Village]:
+    """Make villages without models, for policies: of the champion's customers six in ten leave."""
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
+    monkeypatch.setattr(orchestration, "prefect_answers", lambda: False)
+    # MLflow is told in tests of their own.
+    monkeypatch.setattr(
+        import_module("tasks.actions.steps"), "_log_lists", lambda *_arguments: None
+    )
+
+    def leaves(customer: str, arm: str) -> bool:
+        return (int(customer[1:]) * 37) % 100 < (10 if arm == "challenger" else 60)
+
+    def make() -> Village:
+        village = write_village(tmp_path / f"hamlet_{next(_numbers)}.yaml", home)
+        village.sections["economics"] = {"budget_amount": "300"}
+        village.go_to(0)
+        with open_village(village) as lake:
+            fill(lake, village, leaves)
+        return village
+
+    return make
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 
 from tasks.settings import PROJECT, Settings
 from tests.rollout.conftest import Settle, run
+from tests.rollout.policies import NOTES, score_night, write_policy
 from tests.rollout.test_recording import NIGHT, begin
 from tests.rollout.test_rolling import leaves_by
 from tests.rollout.village import NAME, Village, insert_orders, open_village
@@ -29,6 +30,8 @@ import os, sys
 from importlib import import_module
 rollout, score = import_module("flows.rollout"), import_module("flows.score")
 import_module("tasks.features.steps"), import_module("lightgbm")
+act = import_module("flows.act")
+import_module("tasks.actions.steps")._log_lists = lambda *a: None
 rollout.registry.mirror_registry = lambda lake: "right"
 rollout._score_again = lambda deployment: None
 score.validation.validate_features = lambda *a: None
@@ -38,6 +41,8 @@ acts = {
     "start": lambda path: rollout.start_rollout.fn(path, None, "ann"),
     "stop": lambda path: rollout.stop_rollout.fn(path, None, "by hand", "ann"),
     "score": lambda path: score.score.fn(path),
+    "act": lambda path: act.act.fn(path),
+    "policy": lambda path: rollout.step_rollout.fn(path, rescore=False, subject="actions"),
 }
 print("ready", flush=True)
 for line in sys.stdin:
@@ -126,6 +131,52 @@ def go_through(village: Village, kill: Kill, points: dict[str, tuple[str, ...]])
     village.go_to(21)
     act("step", "promote")
     return ledger(village)
+
+
+def go_through_policies(
+    village: Village, path: Path, kill: Kill, points: dict[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    """Start, list and promote a policy; before each, die at each of its points first."""
+    from flows import cli
+
+    asked = ("--subject", "actions", "--policy", str(path), "--name", NAME)
+    score_night(village, 0)
+    assert run(village, "plan", *asked) == 0
+    assert run(village, "start") == 0
+    for point in points.get("act", ()):
+        kill(village, "act", point)
+    assert cli.run(["-d", str(village.path), "act"]) == 0
+    score_night(village, 14)
+    for point in points.get("policy", ()):
+        kill(village, "policy", point)
+    assert run(village, "step") == 0
+    # Who died after the promotion has made no list by it; the next command does.
+    assert cli.run(["-d", str(village.path), "act"]) == 0
+    with open_village(village) as lake:
+        lists = lake.rows(
+            "select customer_id, action, held_out, rank, as_of from lake.main.customer_actions"
+            " order by all"
+        )
+    return {**ledger(village), "lists": lists}
+
+
+def test_killed_on_the_way_to_a_promoted_policy(
+    hamlet: Callable[[], Village], tmp_path: Path, kill: Kill
+) -> None:
+    path = write_policy(tmp_path / "notes.yaml", NOTES)
+    undisturbed = go_through_policies(hamlet(), path, kill, {})
+    killed = go_through_policies(
+        hamlet(),
+        path,
+        kill,
+        {
+            "act": ("actions.before_publish", "rollout.before_enrolment", "actions.published"),
+            "policy": ("rollout.before_promote", "rollout.after_promote"),
+        },
+    )
+    assert [row[1] for row in undisturbed["rollouts"]] == ["plan", "start", "promote"]
+    assert len(undisturbed["enrolments"]) > 400
+    assert killed == undisturbed
 
 
 def test_killed_on_the_way_to_a_promotion(settle: Settle, kill: Kill) -> None:

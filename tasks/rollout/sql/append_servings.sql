@@ -8,11 +8,11 @@ select
     $present_stage::integer,
     case when turn.is_served then 'challenger' else 'champion' end as arm,
     count(*),
-    count(*) filter (turn.is_served and arm_scores.customer_id is null),
+    count(*) filter (turn.is_served and answered.customer_id is null),
     case when turn.is_served then $failure::varchar end,
     case when turn.is_served then $seconds::double else 0 end,
     $recorded_at::timestamptz
 from turn
-left join arm_scores using (customer_id)
+left join {answered} as answered using (customer_id)
 group by turn.is_served
 order by turn.is_served

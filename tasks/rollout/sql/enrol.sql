@@ -9,10 +9,10 @@ select
     turn.bucket,
     $as_of::timestamptz,
     true,
-    turn.is_served and arm_scores.customer_id is null,
+    turn.is_served and answered.customer_id is null,
     $scoring_id
 from turn
-left join arm_scores using (customer_id)
+left join {answered} as answered using (customer_id)
 where turn.is_counted
     and turn.customer_id not in (
         select customer_id from lake.ledger.enrolments where rollout_id = $rollout_id
