@@ -53,6 +53,16 @@ class StandIn:
         return self.folder / "delivered"
 
     @property
+    def stays(self) -> Path:
+        """The orders of those who are simulated to have stayed, by source, cut-off, delivery."""
+        return self.folder / "stays"
+
+    @property
+    def joined(self) -> Path:
+        """Slices with such orders in them, as they are delivered."""
+        return self.folder / "joined"
+
+    @property
     def policies(self) -> Path:
         """Models and rules of each training, by the cut-off of its night."""
         return self.folder / "policies"
