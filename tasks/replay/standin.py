@@ -107,6 +107,9 @@ def write_deployment(
         "forest_trees": replay.forest_trees,
         "resamples": replay.resamples,
     }
+    # A hundred trainings that nobody opens one by one: their figures are in the ledger.
+    plain["tracking"] |= {"figures": False, "child_runs": 0}
+    plain["validation"] |= {"data_docs": False}
     plain["oncall"] |= {"channels": [], "preview_refused": False}
     for name, source in plain["intake"]["sources"].items():
         folder = stand_in.delivered / name
