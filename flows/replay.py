@@ -308,6 +308,10 @@ def _choose(
     discard = Choice(item.name, "discard", ACTOR, "nothing better is known of it")
     if planted and planted[0].is_twin:
         return [discard]
+    if planted and planted[0].is_leak:
+        # Its rows are as they should be but older than usual, which a source has a reason for.
+        said = "the source has filled in events that it had kept back"
+        return [Choice(item.name, "waive", ACTOR, said, until=until), discard]
     if planted:
         return [
             Choice(item.name, "replay", ACTOR, "the corrected file", file=planted[0].clean),
@@ -319,10 +323,7 @@ def _choose(
 def _take_back(course: _Course, changed: Sequence[Delivery]) -> bool:
     """The source delivers the events of a leak once more, without it."""
     leaks = [
-        one
-        for one in changed
-        if course.history.intake.sources[one.source].table == "events"
-        and one.path.read_bytes() != one.clean.read_bytes()
+        one for one in changed if one.is_leak and one.path.read_bytes() != one.clean.read_bytes()
     ]
     for one in leaks:
         aside = one.path.with_name(f".{one.path.name}.aside")

@@ -98,13 +98,15 @@ def read_plants(told: Iterable[str]) -> tuple[Plant, ...]:
 class Delivery:
     """A file with a planted fault in a source's folder; `clean` is what should have come.
 
-    `is_twin`: it should not have come at all.
+    `is_twin`: it should not have come at all; `is_leak`: it tells the future, which no rule of a
+    delivery can know.
     """
 
     source: str
     path: Path
     clean: Path
     is_twin: bool = False
+    is_leak: bool = False
 
 
 def deliver(
@@ -157,7 +159,8 @@ def deliver(
         change = [plant for plant in faults if plant.kind != "duplicate_file"]
         if change:
             lasts = all(plant.kind == "concept_drift" for plant in change)
-            changed += [] if lasts else [Delivery(one.source, target, one.path)]
+            leaks = any(plant.kind == "leaking_feature" for plant in change)
+            changed += [] if lasts else [Delivery(one.source, target, one.path, is_leak=leaks)]
         if target.is_file():
             continue
         if change:

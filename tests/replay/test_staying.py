@@ -126,7 +126,9 @@ def test_money_is_judged_without_them(shop: Settings, slices: list[Slice]) -> No
 def test_the_report_says_what_is_simulated(shop: Settings) -> None:
     said = say_assumption(shop, knows_truth=True, lapsing=120, stayed=31)
     assert "120 would have lapsed and 31 stayed, by the simulator's truth" in said
-    assert "`economics.accept_share`" in say_assumption(shop, knows_truth=False, lapsing=2, stayed=1)
+    assert "`economics.accept_share`" in say_assumption(
+        shop, knows_truth=False, lapsing=2, stayed=1
+    )
 
 
 def test_chances_are_shares_of_who_would_lapse() -> None:
