@@ -142,7 +142,7 @@ def _find(
 def _find_leak(
     lake: Lake, plant: Plant, week: Week, every: timedelta, items: Sequence[Incident]
 ) -> Caught | None:
-    """By the audit before a training, or by the gate after it; that events are old is no finding."""
+    """By the audit before a training or by the gate after it; that events are old is no finding."""
     audit = _first(plant, week, [one for one in items if one.cause.code == "LEAK"])
     if audit is not None:
         return audit

@@ -1,4 +1,4 @@
-"""The deployment that a replay runs in: history's own but for names, folders and what it leaves out."""
+"""The deployment that a replay runs in: history's own but for names, folders and a few pages."""
 
 from __future__ import annotations
 
