@@ -28,9 +28,9 @@ def monitor(deployment: str | Path, actor: str = "holdfast") -> monitoring.Repor
     with open_lake(settings) as lake:
         champion, predictor = registry.load_champion(lake)
         now = find_time(lake, settings)
+        standing = intake.judge_sources(lake, settings)
         tonight = features.recall(lake, now.as_of, now.known_by)
         if tonight is None:
-            standing = intake.judge_sources(lake, settings)
             tonight = features.build(
                 lake,
                 (now.as_of,),
@@ -44,7 +44,8 @@ def monitor(deployment: str | Path, actor: str = "holdfast") -> monitoring.Repor
             learnt = features.recall_learnt(lake, champion.features_fingerprint, settings.features)
             if learnt is not None:
                 reference = monitoring.keep_training_inputs(lake, champion, learnt)
-        has_weeks = monitoring.stage_weeks(lake, now.as_of)
+        covered = monitoring.find_covered(standing, now.as_of)
+        has_weeks = covered is not None and monitoring.stage_weeks(lake, covered)
         if has_weeks:
             features.join_labels(
                 lake, monitoring.SCORED, now.known_by, lake.snapshot(), settings.features

@@ -36,6 +36,7 @@ from tasks.replay.planting import Delivery, Plant
 from tasks.replay.recording import Told
 from tasks.replay.slicing import Slice
 from tasks.replay.standin import StandIn
+from tasks.replay.staying import Stays
 from tasks.replay.truth import Check
 from tasks.replay.weeks import Week
 from tasks.settings import Settings, load_settings
@@ -64,6 +65,7 @@ class Replayed:
     caught: tuple[Caught, ...] = ()
     checks: tuple[Check, ...] = ()
     page: Path | None = None
+    assumption: str = ""
 
 
 @dataclass(slots=True)
@@ -133,6 +135,12 @@ def _go_through(
     account, checks = _settle(course)
     with open_lake(settings) as lake:
         caught = tuple(replaying.find_caught(lake, history, course.plants, weeks, done))
+    assumption = replaying.say_assumption(
+        history,
+        knows_truth=_find_population(history) is not None,
+        lapsing=sum(one.lapsing for one in ordered),
+        stayed=sum(one.stayed for one in ordered),
+    )
     found = Replayed(course.stand_in, settings, ordered, tuple(seconds), account, caught, checks)
     page = replaying.publish_page(
         course.stand_in,
@@ -142,8 +150,9 @@ def _go_through(
         caught,
         checks,
         course.every.days,
+        assumption,
     )
-    return replace(found, page=page)
+    return replace(found, page=page, assumption=assumption)
 
 
 def _find_regular(slices: Sequence[Slice], weeks: Sequence[Week]) -> frozenset[str]:
@@ -166,7 +175,7 @@ def _run_week(course: _Course, week: Week) -> Told:
     settings = _enter(course, week)
     changed = replaying.deliver(
         course.history,
-        course.slices,
+        _join_stays(course, week),
         course.weeks,
         week.number,
         course.plants,
@@ -193,6 +202,7 @@ def _run_week(course: _Course, week: Week) -> Told:
                     Economics.of(settings.economics),
                     settings.features.horizon_days,
                 )
+            stays = _simulate_stays(course, lake, week) if contacts else Stays()
             told = Told(
                 **replaying.gather(lake, week, course.every),
                 ended=ended,
@@ -200,12 +210,41 @@ def _run_week(course: _Course, week: Week) -> Told:
                 champion_kind=champion.kind if champion else "",
                 customers=customers,
                 contacts=contacts,
+                lapsing=stays.lapsing,
+                stayed=stays.stayed,
                 planted=tuple(
                     plant.kind for plant in course.plants if plant.week(course.weeks) == week
                 ),
             )
             replaying.record_week(lake, told)
     return told
+
+
+def _join_stays(course: _Course, week: Week) -> list[Slice]:
+    """The slices as they are delivered: with the orders of those who have stayed so far."""
+    if course.history.replay.outcomes == "recorded":
+        return course.slices
+    stand_in = course.stand_in
+    return replaying.join_stays(course.slices, week.as_of, stand_in.stays, stand_in.joined)
+
+
+def _simulate_stays(course: _Course, lake: Lake, week: Week) -> Stays:
+    """Who of the served list stays for it; nobody where the horizon ends after the last step."""
+    history = course.history
+    days = history.features.horizon_days
+    if history.replay.outcomes == "recorded":
+        return Stays()
+    if week.as_of + timedelta(days=days) > course.weeks[-1].as_of:
+        return Stays()
+    listed = replaying.read_listed(lake, week.as_of)
+    chances = dict.fromkeys(listed, history.economics.accept_share)
+    population = _find_population(history)
+    if population is not None:
+        truth = reveal(read_plan(population), week.as_of.date(), days)
+        chances = replaying.read_chances(truth)
+    return replaying.write_stays(
+        history, course.slices, week.as_of, listed, chances, course.stand_in.stays
+    )
 
 
 def _run_night(course: _Course, week: Week, changed: Sequence[Delivery], learns: bool) -> str:
@@ -269,6 +308,10 @@ def _choose(
     discard = Choice(item.name, "discard", ACTOR, "nothing better is known of it")
     if planted and planted[0].is_twin:
         return [discard]
+    if planted and planted[0].is_leak:
+        # Its rows are as they should be but older than usual, which a source has a reason for.
+        said = "the source has filled in events that it had kept back"
+        return [Choice(item.name, "waive", ACTOR, said, until=until), discard]
     if planted:
         return [
             Choice(item.name, "replay", ACTOR, "the corrected file", file=planted[0].clean),
@@ -280,10 +323,7 @@ def _choose(
 def _take_back(course: _Course, changed: Sequence[Delivery]) -> bool:
     """The source delivers the events of a leak once more, without it."""
     leaks = [
-        one
-        for one in changed
-        if course.history.intake.sources[one.source].table == "events"
-        and one.path.read_bytes() != one.clean.read_bytes()
+        one for one in changed if one.is_leak and one.path.read_bytes() != one.clean.read_bytes()
     ]
     for one in leaks:
         aside = one.path.with_name(f".{one.path.name}.aside")
@@ -374,6 +414,9 @@ def _settle(course: _Course) -> tuple[Account | None, tuple[Check, ...]]:
             labels_known_by=last.moment,
         )
         outcomes = replaying.read_outcomes(lake, table.table)
+    if course.history.replay.outcomes == "simulated":
+        # What our formula assumes of a contact is not counted twice.
+        outcomes = replaying.without_stays(course.history, course.slices, outcomes)
     money = Economics.of(settings.economics)
     account = replaying.settle(outcomes, money, settings.replay, settings.churn.seed)
     directory = _find_population(course.history)

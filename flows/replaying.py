@@ -64,6 +64,10 @@ def tell_week(told: Told) -> str:
         f"gate: {version} {outcome}"
         for version, outcome in zip(told.learnt, told.decisions, strict=True)
     ]
+    if told.stayed:
+        said.append(f"{told.stayed} of {told.lapsing} stayed (simulated)")
+    if told.rollout:
+        said.append(f"rollout {told.rollout}")
     said += told.alerts
     if told.ended:
         said.append(told.ended)
@@ -80,6 +84,7 @@ def show_replay(found: Replayed, seconds: float) -> None:
 
     console = open_console()
     account = found.account
+    console.print(found.assumption, markup=False)
     if account is None:
         console.print("No list's outcome has matured within the replay.")
     else:

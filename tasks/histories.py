@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from tasks.sections import Section
@@ -39,5 +41,13 @@ class ReplaySettings(Section):
     )
     block_weeks: int = Field(
         4, ge=1, le=52, description="Steps that are drawn together, as neighbours are alike."
+    )
+    outcomes: Literal["recorded", "simulated"] = Field(
+        "recorded",
+        description=(
+            "recorded: what history's customers did, whoever was contacted; simulated: a listed"
+            " customer who would have lapsed may stay, by the simulator's truth or, where customers"
+            " are real, by `economics.accept_share`."
+        ),
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence of the intervals.")

@@ -31,6 +31,9 @@ class TrackingSettings(Section):
     child_runs: int = Field(
         10, ge=0, le=100, description="How many of the best trials get a run of their own."
     )
+    figures: bool = Field(
+        True, description="Draw each training's figures into its run; a replay leaves them out."
+    )
 
 
 class ServicesSettings(Section):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -234,6 +234,19 @@ def resolve_raised(
                 reason=reason,
             )
     return True
+
+
+def resolve_all_raised(lake: Lake, cause_keys: Collection[str], *, actor: str, reason: str) -> int:
+    """`resolve_raised` of many causes, of which mostly none is open: asked for once; how many."""
+    rows = lake.rows(
+        f"select distinct cause_key from ({Connection.text(SQL / 'latest_incidents.sql')})"
+        " where list_contains($keys::varchar[], cause_key) and state <> 'resolved'"
+        " order by cause_key",
+        {"keys": list(cause_keys)},
+    )
+    return sum(
+        resolve_raised(lake, str(row["cause_key"]), actor=actor, reason=reason) for row in rows
+    )
 
 
 def reopen_incident(lake: Lake, incident: Incident, *, actor: str, reason: str) -> Incident:

@@ -20,7 +20,7 @@ from uuid import uuid4
 from tasks.crash import crash_point
 from tasks.errors import HoldfastError, ServiceDown
 from tasks.handles import Cause
-from tasks.incidents.queue import raise_incident, resolve_raised
+from tasks.incidents.queue import raise_incident, resolve_all_raised, resolve_raised
 from tasks.liveness import is_abandoned, name_process
 from tasks.moments import read_clock
 from tasks.orchestration import inside_flow, prefect_answers
@@ -80,9 +80,10 @@ def watching_run(settings: Settings, command: str) -> Iterator[None]:
     with open_lake(settings) as lake:
         crash_point("runs.before_end")
         _record(lake, run_id, command, "ended")
-        for part, code in itertools.product(_PARTS.get(command, (command,)), FAULT_CODES):
-            reason = f"'{command}' has ended well"
-            resolve_raised(lake, _key(part, code), actor=_ACTOR, reason=reason)
+        parts = _PARTS.get(command, (command,))
+        keys = [_key(part, code) for part, code in itertools.product(parts, FAULT_CODES)]
+        reason = f"'{command}' has ended well"
+        resolve_all_raised(lake, keys, actor=_ACTOR, reason=reason)
 
 
 def report_killed_runs(lake: Lake) -> None:

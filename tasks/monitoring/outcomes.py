@@ -22,10 +22,23 @@ from tasks.monitoring.money import Flags, Floats, Money
 from tasks.quality import WeekQuality
 
 if TYPE_CHECKING:
+    from tasks.standings import Standing
     from tasks.warehouse import Lake
 
 SQL = Path(__file__).parent / "sql"
 SCORED = "scored_week"
+
+
+def find_covered(standing: Standing, as_of: datetime) -> datetime | None:
+    """Until when outcomes are known: without its newest orders everybody looks gone.
+
+    `as_of`, or as much earlier as the newest order of a source that is behind is older than it
+    should be; None where such a source has none at all.
+    """
+    behind = [one for one in standing.sources if one.table == "orders" and one.is_behind]
+    if any(one.age_days is None for one in behind):
+        return None
+    return as_of - timedelta(days=max((one.age_days or 0.0 for one in behind), default=0.0))
 
 
 def stage_weeks(lake: Lake, as_of: datetime) -> bool:

@@ -12,7 +12,7 @@ from tasks.handles import Champion, FeatureTable, Predictor
 from tasks.monitoring.ageing import conclude
 from tasks.monitoring.alerts import list_alerts, mark_alert, measure_precision
 from tasks.monitoring.following import follow_alerts
-from tasks.monitoring.outcomes import SCORED, stage_weeks
+from tasks.monitoring.outcomes import SCORED, find_covered, stage_weeks
 from tasks.monitoring.page import Report, publish_report
 from tasks.monitoring.reference import find_reference, keep_reference
 from tasks.monitoring.retraining import close_answered, find_due
@@ -29,6 +29,7 @@ __all__ = [
     "Report",
     "close_answered",
     "conclude_decay",
+    "find_covered",
     "find_due",
     "find_reference",
     "keep_training_inputs",

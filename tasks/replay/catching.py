@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # What an item says of a delivery that has changed as the customers have.
 _DRIFTING = ("DRIFT", "VOLUME", "LABEL")
+# Of the gate's criteria, those that ask for a leak.
+_LEAK_CRITERIA = ("no feature leaks", "the information sheet is clean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def _find(
     nothing = Caught(plant, week.moment, None, "", "nothing has noticed it")
     if plant.kind == "harmful_challenger":
         asked = gate_decisions(lake, week.moment, week.moment + every)
-        if len(asked) < 2 or asked[-1]["outcome"] == "promote":
+        if len(asked) < 2 or asked[-1]["outcome"] in ("promote", "admit"):
             return nothing
         failed = [
             str(one["name"]) for one in asked[-1]["evidence"]["criteria"] if not one["passed"]
@@ -87,19 +89,32 @@ def _find(
         drifting = [
             one for one in items if one.cause.level == "stop" and one.cause.code in _DRIFTING
         ]
-        alarms = [one for one in told.values() if one.alerts and one.as_of > week.as_of]
+        # An alert that takes the change for a fault of the data has not understood it.
+        alarms = [
+            one
+            for one in sorted(told.values(), key=lambda one: one.as_of)
+            if one.as_of > week.as_of and _real_alerts(one)
+        ]
         by_item = _first(plant, week, drifting)
-        if alarms and (by_item is None or alarms[0].as_of < by_item.planted_at):
-            first = min(alarms, key=lambda one: one.as_of)
-            lag = week.moment - week.as_of
+        lag = week.moment - week.as_of
+        if alarms and (
+            by_item is None
+            or by_item.caught_at is None
+            or alarms[0].as_of + lag < by_item.caught_at
+        ):
+            first = alarms[0]
             return Caught(
-                plant, week.moment, first.as_of + lag, "monitoring", "; ".join(first.alerts)
+                plant,
+                week.moment,
+                first.as_of + lag,
+                "monitoring",
+                "; ".join(_real_alerts(first)),
             )
         return by_item or nothing
+    if plant.kind == "leaking_feature":
+        return _find_leak(lake, plant, week, every, items) or nothing
     part = date.fromisoformat(f"{week.as_of - timedelta(days=1):%Y-%m-%d}")
-    is_twin, is_leak = plant.kind == "duplicate_file", plant.kind == "leaking_feature"
-    if is_leak:
-        orders = [name for name, one in settings.intake.sources.items() if one.table == "events"]
+    is_twin = plant.kind == "duplicate_file"
     named = [f"{name}/{part + timedelta(days=1) if is_twin else part}" for name in orders]
     numbers = {
         int(row["batch_number"]): str(row["state"])
@@ -110,10 +125,7 @@ def _find(
         )
     }
     stopping = [
-        one
-        for one in items
-        if (one.cause.level == "stop" and set(one.batches) & set(numbers))
-        or (is_leak and one.cause.code == "LEAK" and one.opened_at >= week.moment)
+        one for one in items if one.cause.level == "stop" and set(one.batches) & set(numbers)
     ]
     caught = _first(plant, week, stopping, lake)
     if caught is None and is_twin and not numbers:
@@ -125,6 +137,29 @@ def _find(
             "the same bytes are known under another name; nothing was taken in twice",
         )
     return caught or nothing
+
+
+def _find_leak(
+    lake: Lake, plant: Plant, week: Week, every: timedelta, items: Sequence[Incident]
+) -> Caught | None:
+    """By the audit before a training or by the gate after it; that events are old is no finding."""
+    audit = _first(plant, week, [one for one in items if one.cause.code == "LEAK"])
+    if audit is not None:
+        return audit
+    for asked in gate_decisions(lake, week.moment, week.moment + every):
+        failed = [
+            str(one["name"])
+            for one in asked["evidence"]["criteria"]
+            if not one["passed"] and one["name"] in _LEAK_CRITERIA
+        ]
+        if failed and asked["outcome"] not in ("promote", "admit"):
+            at = asked["decided_at"].astimezone(UTC)
+            return Caught(plant, week.moment, at, f"gate: {', '.join(failed)}", asked["reason"])
+    return None
+
+
+def _real_alerts(told: Told) -> list[str]:
+    return [one for one in told.alerts if not one.startswith("data_fault:")]
 
 
 def _first(

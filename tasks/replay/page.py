@@ -38,9 +38,11 @@ def publish_page(
     caught: Sequence[Caught],
     checks: Sequence[Check],
     every_days: int,
+    assumption: str = "",
 ) -> Path:
     """Write the page beside the replay's deployment. Raises DiskFailure (73)."""
-    text = render_page(deployment, str(stand_in.path), weeks, account, caught, checks, every_days)
+    called = str(stand_in.path)
+    text = render_page(deployment, called, weeks, account, caught, checks, every_days, assumption)
     write_page(stand_in.page, text)
     return stand_in.page
 
@@ -53,6 +55,7 @@ def render_page(
     caught: Sequence[Caught],
     checks: Sequence[Check],
     every_days: int,
+    assumption: str = "",
 ) -> str:
     """The whole page; the same replay gives the same bytes."""
     from markupsafe import Markup
@@ -74,6 +77,7 @@ def render_page(
             checks=checks,
             every=timedelta(days=every_days),
             words=WORDS,
+            assumption=assumption,
             learnt=learnt,
             promoted=promoted,
             stopped=sum(bool(one.settled) for one in weeks),

@@ -98,13 +98,15 @@ def read_plants(told: Iterable[str]) -> tuple[Plant, ...]:
 class Delivery:
     """A file with a planted fault in a source's folder; `clean` is what should have come.
 
-    `is_twin`: it should not have come at all.
+    `is_twin`: it should not have come at all; `is_leak`: it tells the future, which no rule of a
+    delivery can know.
     """
 
     source: str
     path: Path
     clean: Path
     is_twin: bool = False
+    is_leak: bool = False
 
 
 def deliver(
@@ -157,7 +159,8 @@ def deliver(
         change = [plant for plant in faults if plant.kind != "duplicate_file"]
         if change:
             lasts = all(plant.kind == "concept_drift" for plant in change)
-            changed += [] if lasts else [Delivery(one.source, target, one.path)]
+            leaks = any(plant.kind == "leaking_feature" for plant in change)
+            changed += [] if lasts else [Delivery(one.source, target, one.path, is_leak=leaks)]
         if target.is_file():
             continue
         if change:
@@ -197,7 +200,7 @@ def _write(
         columns, rows = list(reader.fieldnames or ()), list(reader)
     for plant in plants:
         if plant.kind == "renamed_column":
-            amount = _column(source, "net_amount", "number")
+            amount = find_column(source, "net_amount", "number")
             columns = [f"{amount}_total" if name == amount else name for name in columns]
             for row in rows:
                 row[f"{amount}_total"] = row.pop(amount)
@@ -216,21 +219,21 @@ def _write(
 
 def _change(kind: Kind, source: Source) -> Change:
     if kind == "unit_change":
-        amount = _column(source, "net_amount", "number")
+        amount = find_column(source, "net_amount", "number")
 
         def in_hundredths(row: Row) -> Row:
             return row | {amount: f"{float(row[amount]) * _UNIT:.2f}" if row[amount] else ""}
 
         return in_hundredths
     if kind == "time_zone_shift":
-        stamp = _column(source, CONTRACTS[source.table].event_time, "timestamp")
+        stamp = find_column(source, CONTRACTS[source.table].event_time, "timestamp")
 
         def later(row: Row) -> Row:
             moved = datetime.fromisoformat(row[stamp]) + _SHIFT
             return row | {stamp: moved.isoformat(sep=" ")}
 
         return later
-    customer = _column(source, "customer_id", "text")
+    customer = find_column(source, "customer_id", "text")
 
     def fewer(row: Row) -> Row | None:
         drawn = int.from_bytes(hashlib.sha256(row[customer].encode()).digest()[:4], "big")
@@ -239,7 +242,7 @@ def _change(kind: Kind, source: Source) -> Change:
     return fewer
 
 
-def _column(source: Source, canonical: str, kind: str) -> str:
+def find_column(source: Source, canonical: str, kind: str) -> str:
     """The delivered column of a type that a canonical one is made of."""
     words = [*re.findall(r"\w+", source.map[canonical]), source.map[canonical].strip('"')]
     for name in source.columns:
@@ -268,14 +271,14 @@ def _tell_the_future(
         declared = settings.intake.sources[other.source]
         if declared.table != table or other.as_of > last_seen:
             continue
-        customer = _column(declared, "customer_id", "text")
-        stamp = _column(declared, CONTRACTS[table].event_time, "timestamp")
+        customer = find_column(declared, "customer_id", "text")
+        stamp = find_column(declared, CONTRACTS[table].event_time, "timestamp")
         with other.path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 moment = datetime.fromisoformat(row[stamp])
                 orders.setdefault(row[customer], []).append(_utc(moment))
-    customer = _column(source, "customer_id", "text")
-    stamp = _column(source, CONTRACTS["events"].event_time, "timestamp")
+    customer = find_column(source, "customer_id", "text")
+    stamp = find_column(source, CONTRACTS["events"].event_time, "timestamp")
     horizon = timedelta(days=features.horizon_days)
     for number in range(features.cutoffs):
         cutoff = last_seen - horizon - timedelta(days=number * features.cutoff_step_days)

@@ -42,7 +42,10 @@ class Told(BaseModel):
     champion_kind: str = ""
     customers: int = 0
     contacts: Mapping[str, int] = Field(default_factory=dict)
+    lapsing: int = Field(0, description="Of the served list, who would have lapsed (simulated).")
+    stayed: int = Field(0, description="Of those, who stayed (simulated).")
     alerts: tuple[str, ...] = ()
+    rollout: str = Field("", description="How the rollout stands that the step has moved, if any.")
     planted: tuple[str, ...] = ()
 
 
@@ -81,7 +84,8 @@ def resume_moment(lake: Lake, week: Week) -> datetime:
         " (select max(recorded_at) as written_at from lake.ledger.batches"
         " union all select max(decided_at) from lake.ledger.decisions"
         " union all select max(recorded_at) from lake.ledger.incidents"
-        " union all select max(exported_at) from lake.ledger.exports)"
+        " union all select max(exported_at) from lake.ledger.exports"
+        " union all select max(decided_at) from lake.ledger.rollouts)"
     )
     if newest is None:
         return week.moment
@@ -109,6 +113,30 @@ def read_alerts(lake: Lake, since: datetime, until: datetime) -> list[dict[str, 
         " from lake.ledger.alerts group by alert_id"
         " having min(raised_at) >= $since and min(raised_at) < $until order by raised_at, alert_id",
         {"since": since, "until": until},
+    )
+
+
+def tell_rollout(lake: Lake, since: datetime, until: datetime) -> str:
+    """The newest row of a rollout written in [since, until), and what led there; mostly empty.
+
+    `churn-v3 plan, start: running, stage 1 of 4 (20 %)`: what happened, then where it stands.
+    """
+    rows = lake.rows(
+        "select rollout_id, row_kind, state, stage, plan->'$.stages' as stages"
+        " from lake.ledger.rollouts where decided_at >= $since and decided_at < $until"
+        " order by decided_at desc, row_number desc",
+        {"since": since, "until": until},
+    )
+    if not rows:
+        return ""
+    newest = rows[0]
+    same = [row for row in rows if row["rollout_id"] == newest["rollout_id"]]
+    kinds = list(dict.fromkeys(str(row["row_kind"]) for row in reversed(same)))
+    stages = json.loads(newest["stages"])
+    stage = int(newest["stage"])
+    return (
+        f"{newest['rollout_id']} {', '.join(kinds)}: {newest['state']},"
+        f" stage {stage + 1} of {len(stages)} ({100 * stages[stage]:.4g} %)"
     )
 
 
@@ -148,6 +176,7 @@ def gather(lake: Lake, week: Week, every: timedelta) -> dict[str, Any]:
         "opened": tuple(sorted(opened)),
         "settled": tuple(sorted(settled)),
         "alerts": tuple(f"{one['kind']}:{one['subject']}" for one in alerts),
+        "rollout": tell_rollout(lake, week.moment, week.moment + every),
         "learnt": tuple(f"v{one['model_version']}" for one in asked),
         "decisions": tuple(str(one["outcome"]) for one in asked),
         "reasons": tuple(str(one["reason"]) for one in asked),

@@ -53,6 +53,16 @@ class StandIn:
         return self.folder / "delivered"
 
     @property
+    def stays(self) -> Path:
+        """The orders of those who are simulated to have stayed, by source, cut-off, delivery."""
+        return self.folder / "stays"
+
+    @property
+    def joined(self) -> Path:
+        """Slices with such orders in them, as they are delivered."""
+        return self.folder / "joined"
+
+    @property
     def policies(self) -> Path:
         """Models and rules of each training, by the cut-off of its night."""
         return self.folder / "policies"
@@ -97,6 +107,9 @@ def write_deployment(
         "forest_trees": replay.forest_trees,
         "resamples": replay.resamples,
     }
+    # A hundred trainings that nobody opens one by one: their figures are in the ledger.
+    plain["tracking"] |= {"figures": False, "child_runs": 0}
+    plain["validation"] |= {"data_docs": False}
     plain["oncall"] |= {"channels": [], "preview_refused": False}
     for name, source in plain["intake"]["sources"].items():
         folder = stand_in.delivered / name

@@ -35,6 +35,15 @@ from tasks.replay.standin import (
     make_stand_in,
     write_deployment,
 )
+from tasks.replay.staying import (
+    Stays,
+    join_stays,
+    read_chances,
+    read_listed,
+    say_assumption,
+    without_stays,
+    write_stays,
+)
 from tasks.replay.truth import compare_truth
 from tasks.replay.weeks import Week, plan_weeks, read_every
 
@@ -45,6 +54,7 @@ __all__ = [
     "SERVED",
     "Plant",
     "StandIn",
+    "Stays",
     "Told",
     "Week",
     "alone",
@@ -57,6 +67,7 @@ __all__ = [
     "find_scoring",
     "gate_decisions",
     "gather",
+    "join_stays",
     "keep_cutoffs",
     "keep_policies",
     "list_cutoffs",
@@ -64,13 +75,18 @@ __all__ = [
     "plan_weeks",
     "publish_page",
     "read_alerts",
+    "read_chances",
     "read_every",
+    "read_listed",
     "read_outcomes",
     "read_plants",
     "read_told",
     "record_week",
     "resume_moment",
+    "say_assumption",
     "settle",
     "spoil",
+    "without_stays",
     "write_deployment",
+    "write_stays",
 ]

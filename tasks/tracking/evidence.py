@@ -26,16 +26,17 @@ _RULE_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
 _TABLES = ("trials.json", "slices.json", "baselines.json")
 
 
-def write_evidence(record: TrainingRecord, directory: Path) -> None:
-    """Write the files of a parent run: configuration, tables that the UI shows, and figures.
+def write_evidence(record: TrainingRecord, directory: Path, *, figures: bool = True) -> None:
+    """Write the files of a parent run: configuration, tables that the UI shows, and `figures`.
 
     None holds a customer: the record carries none.
     """
     import yaml
 
-    from tasks.plots import write_figures
+    if figures:
+        from tasks.plots import write_figures
 
-    write_figures(record, directory / "plots")
+        write_figures(record, directory / "plots")
     (directory / "configuration.yaml").write_text(
         yaml.safe_dump(_plain(record.config), sort_keys=True, allow_unicode=True), encoding="utf-8"
     )

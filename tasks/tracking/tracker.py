@@ -107,7 +107,8 @@ class Tracker:
             self._client.log_inputs(run_id, [evidence.dataset_input(record)])
             with tempfile.TemporaryDirectory() as temporary:
                 directory = Path(temporary)
-                evidence.write_evidence(record, directory)
+                figures = self.settings.tracking.figures
+                evidence.write_evidence(record, directory, figures=figures)
                 self._client.log_artifacts(run_id, str(directory))
             self._log_children(experiment, run_id, record)
         return run_id

@@ -102,8 +102,10 @@ def _validate(
 
     from tasks.validation import dialect
 
-    # It tells at INFO of a temporary folder for every context; a night makes dozens.
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    # It tells at INFO of a temporary folder for every context; a night makes dozens. The module
+    # that tells it has set a level of its own.
+    for name in ("great_expectations", "great_expectations.data_context.types.base"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     tokens = (

@@ -16,6 +16,7 @@ from tasks.incidents.queue import (
     raise_incident,
     read_incident,
     reopen_incident,
+    resolve_all_raised,
     resolve_incident,
 )
 from tasks.intake.publication import publish
@@ -122,3 +123,14 @@ def test_a_batch_that_the_next_night_publishes_by_a_waiver_ends_as_waived(
     )
     assert [row["state"] for row in states] == ["quarantined", "waived"]
     assert read_incident(lake, "item-1").resolution == "waived"
+
+
+def test_many_causes_are_ended_by_one_question(lake: Lake) -> None:
+    keys = [f"night|fault|{code}" for code in ("BUG", "OOM", "DISK")]
+    for key in keys[:2]:
+        raise_incident(lake, replace(GAP, key=key, level="fault"), actor="holdfast", report={})
+    raise_gap(lake)
+    assert resolve_all_raised(lake, keys, actor="holdfast", reason="it ended well") == 2
+    assert [one.cause.key for one in list_incidents(lake)] == [GAP.key]
+    assert resolve_all_raised(lake, keys, actor="holdfast", reason="again") == 0
+    assert {one.reason for one in list_incidents(lake, unresolved=False)} == {"it ended well", ""}

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from tasks.features.outcomes import join_outcomes
-from tasks.monitoring.outcomes import SCORED, choose_judged, judge_weeks, stage_weeks
+from tasks.monitoring.outcomes import (
+    SCORED,
+    choose_judged,
+    find_covered,
+    judge_weeks,
+    stage_weeks,
+)
 from tasks.quality import WeekQuality
 from tasks.settings import PROJECT
+from tasks.standings import SourceStanding, Standing
 from tasks.warehouse import Lake, quote
 from tests.features.shop import at, order, put
 
@@ -45,6 +53,20 @@ def test_a_week_is_told_by_its_last_night_and_only_when_it_has_matured(watched_l
     assert stage_weeks(watched_lake, at(317 + 29))
     assert watched_lake.scalar(f"select max(as_of) from {SCORED}") == at(312)
     assert not stage_weeks(watched_lake, at(312))
+
+
+def test_a_week_is_not_judged_by_orders_that_have_not_come() -> None:
+    """A file that comes late must not look like everybody's leaving."""
+
+    def standing(**changed: object) -> Standing:
+        orders = SourceStanding("orders", "orders", "stop", False)
+        events = SourceStanding("events", "events", "stop", False, is_behind=True, age_days=30.0)
+        return Standing((replace(orders, **changed), events))  # type: ignore[arg-type]
+
+    assert find_covered(standing(), at(360)) == at(360)
+    late = standing(is_behind=True, overdue=("2020-12-20",), age_days=6.5)
+    assert find_covered(late, at(360)) == at(360) - timedelta(days=6.5)
+    assert find_covered(standing(is_behind=True, never_came=True), at(360)) is None
 
 
 def test_who_is_held_out_is_who_the_action_list_holds_out(watched_lake: Lake) -> None:

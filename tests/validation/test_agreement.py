@@ -27,7 +27,7 @@ Bounds = Mapping[str, Mapping[str, Any]]
 
 @pytest.mark.parametrize("table", sorted(rules.CATALOGUE))
 def test_each_rule_has_its_expectation_and_each_bound_its_line(
-    tmp_path: Path, settings: Settings, table: str
+    tmp_path: Path, settings: Settings, table: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     # `judge` refuses a rule without a result, `suite` a bound without an expectation.
     verdict = validate(fill(tmp_path, table, 60), NoHistory(), settings, now=NOW)
@@ -35,6 +35,8 @@ def test_each_rule_has_its_expectation_and_each_bound_its_line(
         result.rule for result in verdict.results
     }
     assert verdict.outcome == "accepted"
+    # Nor does Great Expectations tell of its temporary folders, a line a batch.
+    assert [one.message for one in caplog.records if one.name.startswith("great_exp")] == []
 
 
 def test_a_count_that_differs_on_the_side_of_great_expectations(
