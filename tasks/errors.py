@@ -10,6 +10,7 @@
     ├── StoredDataCorrupt   74  a stored file is not what the ledger says it is
     ├── LockHeld            75  somebody else is at it; try later
     ├── Refused             77  not allowed: security or permission
+    │   └── Tampered        77  a stored model is not the one that was let in
     └── ConfigurationError  78  a file in `conf/` or an environment variable is wrong
 
 The codes are those of sysexits.h. A message says what was asked, what was found, what is
@@ -123,6 +124,11 @@ class Refused(HoldfastError):
     """Not allowed."""
 
     exit_code = 77
+
+
+class Tampered(Refused):
+    """A stored model is not the one that was let in."""
+
     fault_code = "INTEGRITY"
 
 

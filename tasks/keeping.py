@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from tasks.crash import crash_point
 from tasks.durability import sync_directory
-from tasks.errors import DiskFailure, InternalError, Refused, StoredDataCorrupt
+from tasks.errors import DiskFailure, InternalError, Refused, StoredDataCorrupt, Tampered
 
 MODEL_CODE = "model_code.py"
 # Under this name the file leaves MLflow alone.
@@ -59,7 +59,7 @@ def hash_files(directory: Path, *, ignore_bytecode: bool = False) -> dict[str, s
         if ignore_bytecode and path.name == "__pycache__":
             continue
         if path.is_symlink() or not path.is_file():
-            raise Refused(
+            raise Tampered(
                 "A model's directory holds something other than plain files.",
                 found=f"{path.name} in {directory}",
             )
@@ -86,7 +86,7 @@ def verify_model(directory: Path, expected: Mapping[str, str]) -> None:
     ledger has no checksums; StoredDataCorrupt (74) where the files are gone altogether.
     """
     if not expected:
-        raise Refused(
+        raise Tampered(
             "A model without checksums in the ledger is not loaded.", found=str(directory)
         )
     found = hash_files(directory)
@@ -97,7 +97,7 @@ def verify_model(directory: Path, expected: Mapping[str, str]) -> None:
         "missing": sorted(set(expected) - set(found)),
         "added": sorted(set(found) - set(expected)),
     }
-    raise Refused(
+    raise Tampered(
         "A model's files are not those that were let in; it is not loaded.",
         found="; ".join(f"{what}: {', '.join(names)}" for what, names in parts.items() if names)
         + f" in {directory}",

@@ -28,6 +28,7 @@ def test_exit_codes_are_those_of_sysexits() -> None:
         "StoredDataCorrupt": 74,
         "LockHeld": 75,
         "Refused": 77,
+        "Tampered": 77,
         "ConfigurationError": 78,
     }
 

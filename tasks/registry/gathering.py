@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.errors import HoldfastError, Refused, ServiceDown
+from tasks.errors import HoldfastError, ServiceDown, Tampered
 from tasks.handles import Champion, FinalCustomers, TrainingRecord
 from tasks.keeping import hash_files
 from tasks.registry.champion import KeptModel, open_champion
@@ -105,7 +105,7 @@ def compare_registered(
         fetched = tracker.fetch_model(kept.registered.version, Path(temporary))
         same = hash_files(fetched) == dict(kept.files)
         if not same:
-            raise Refused(
+            raise Tampered(
                 "The registry of models holds other files than the copy that would serve.",
                 found=f"version {kept.registered.version} of {kept.registered.name}",
             )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from tasks.errors import Refused
+from tasks.errors import Refused, Tampered
 from tasks.handles import Predictor
 from tasks.keeping import GOLDEN_ROWS, golden_rows, load_module
 
@@ -107,7 +107,7 @@ def check_golden(
         (abs(one - other) for one, other in zip(found, expected, strict=False)), default=math.inf
     )
     if len(found) != len(expected) or not worst <= _GOLDEN_TOLERANCE:
-        raise Refused(
+        raise Tampered(
             "A model predicts other numbers than on the day it was registered.",
             found=f"off by up to {worst:.3g} on {len(expected)} golden rows in {directory}",
             next_step="install the versions of requirements.lock, or train again",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from tasks.errors import DiskFailure, Refused, StoredDataCorrupt
+from tasks.errors import DiskFailure, StoredDataCorrupt, Tampered
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -46,7 +46,7 @@ def verify_signature(
     if not signature:
         if not settings.registry.require_signature:
             return
-        raise Refused(
+        raise Tampered(
             f"Version {version} of {name} is not signed; it is not loaded.",
             found="its promotion is from before models were signed, or was written by hand",
             next_step=(
@@ -57,7 +57,7 @@ def verify_signature(
     try:
         public.verify(bytes.fromhex(signature), _manifest(name, version, files))
     except (InvalidSignature, ValueError):
-        raise Refused(
+        raise Tampered(
             f"Version {version} of {name} was not signed by this deployment; it is not loaded.",
             found=f"the signature in the ledger does not fit {KEY_FILE} and the checksums",
             next_step="find out who wrote that promotion; holdfast rollback serves an earlier one",

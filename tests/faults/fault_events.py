@@ -37,14 +37,8 @@ def clock_set_back(_: FedShop) -> Iterator[None]:
     """The host's clock stands a day behind."""
     import tasks.intake.ledger as ledger
 
-    class Behind(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Behind:
-            moment = datetime.now(tz) - timedelta(days=1)
-            return cls.fromtimestamp(moment.timestamp(), tz)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledger, "datetime", Behind)
+        patch.setattr(ledger, "read_clock", lambda: datetime.now(UTC) - timedelta(days=1))
         yield
 
 

@@ -16,9 +16,9 @@ from tasks.errors import (
     DataRejected,
     DiskFailure,
     HoldfastError,
-    Refused,
     ServiceDown,
     StoredDataCorrupt,
+    Tampered,
     TrackingDown,
 )
 from tasks.incidents import runs
@@ -135,7 +135,7 @@ def test_a_signal_is_written_down_and_is_no_item(lake: Lake, settings: Settings)
         (ServiceDown("A database is down."), "SERVICE"),
         (DiskFailure("No room."), "DISK"),
         (StoredDataCorrupt("A file is damaged."), "CORRUPT"),
-        (Refused("A model was changed."), "INTEGRITY"),
+        (Tampered("A model was changed."), "INTEGRITY"),
         (MemoryError(), "OOM"),
         (ZeroDivisionError(), "BUG"),
     ],

@@ -168,12 +168,9 @@ def test_the_newest_promotion_is_the_head_of_the_chain_not_of_the_clock(
     kept = keep_unregistered(lake, make_rule(tmp_path / "r"), 1)
     first = promote(lake, kept, say("promote"), None)
 
-    class SteppedBack(datetime):
-        @classmethod
-        def now(cls, tz: object = None) -> datetime:
-            return datetime(2001, 1, 1, tzinfo=UTC)
-
-    monkeypatch.setattr("tasks.registry.champion.datetime", SteppedBack)
+    monkeypatch.setattr(
+        "tasks.registry.champion.read_clock", lambda: datetime(2001, 1, 1, tzinfo=UTC)
+    )
     other = keep_unregistered(lake, make_rule(tmp_path / "s", centre_days=60), 2)
     second = promote(lake, other, say("promote"), first.decision_id)
     found = find_champion(lake)
