@@ -24,8 +24,9 @@ _CLOCK_HOURS = 1.0
 _CLOCK_MARGIN = 0.08
 # Fewer hours in use than this, two of which daylight saving makes of one, and times are days.
 _FEWEST_HOURS = 3.0
-# Hours of the day that are this much alike do not say where they begin.
+# Hours of the day that are this much alike, or by chance, do not say where they begin.
 _LEAST_CONTRAST = 0.2
+_BEYOND_CHANCE = 2.5
 # Of what a profile may lie away from the usual one by chance, in usual distances: a batch that
 # lies no farther is like the others, and one that was moved back fits with this room.
 _UNLIKE = 1.25
@@ -65,7 +66,7 @@ def find_movement(moments: Sequence[int], past: Sequence[tuple[Profile, float]])
         return None
     known = sum(count for _, count in past)
     contrast = max(distance(usual, move(usual, shift)) for shift in _SHIFTS)
-    if contrast < max(_LEAST_CONTRAST, 2 * _chance(usual, known)):
+    if contrast < max(_LEAST_CONTRAST, _BEYOND_CHANCE * _chance(usual, known)):
         return None
     apart = [
         distance(one, _mean([other for at, (other, _) in enumerate(past) if at != place]))

