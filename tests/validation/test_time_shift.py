@@ -197,11 +197,11 @@ def test_what_is_kept_of_the_hours(tmp_path: Path, make_settings: Callable[..., 
     assert kept["ordered_at", MOMENTS] == 40
     assert kept["ordered_at", f"{HOUR_PREFIX}09"] == 1.0
     assert sum(value for (_, name), value in kept.items() if name.startswith(HOUR_PREFIX)) == 1.0
+    verdict = validate(lines, NoHistory(), make_settings(), now=NOW)
+    assert result(verdict, "time_shift").reason == "not enough history: 0 of 3 batches"
     # Of a few customers it would say when each of them came.
     few = measured(fill(tmp_path, "orders", 29, ordered_at=hour))
     assert not [s for s in few if s.statistic.startswith((HOUR_PREFIX, MOMENTS))]
-    verdict = validate(lines, NoHistory(), make_settings(), now=NOW)
-    assert result(verdict, "time_shift").reason == "not enough history: 0 of 3 batches"
 
 
 def test_hours_are_remembered_and_moved_by_a_plant(make_settings: Callable[..., Settings]) -> None:
