@@ -46,11 +46,11 @@ acts = {
 }
 print("ready", flush=True)
 for line in sys.stdin:
-    act, point, path = line.split()
+    name, point, path = line.split()
     pid = os.fork()
     if pid == 0:
         os.environ["HOLDFAST_CRASH_AT"] = point
-        acts[act](path)
+        acts[name](path)
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
@@ -103,8 +103,9 @@ def ledger(village: Village) -> dict[str, Any]:
             "servings": lake.rows(
                 "select arm, stage, assigned, fell_back from lake.ledger.servings order by all"
             ),
+            # But for the item that tells of the kill itself.
             "items": lake.rows(
-                "select code, state from lake.ledger.incidents"
+                "select code, state from lake.ledger.incidents where code <> 'CRASHED'"
                 " order by incident_number, recorded_at"
             ),
         }
