@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from statistics import median
 
@@ -29,6 +29,7 @@ from tasks.validation.checks import (
 from tasks.validation.hours import HOURS, describe, find_movement
 from tasks.validation.rules import TableRules
 from tasks.validation.statistics import HOUR_PREFIX, MOMENTS, QUANTILES, SHARE_PREFIX
+from tasks.validation.units import hint_unit
 from tasks.validation.volumes import Usual, expect_rows
 
 # Batches that cover this much more or less time are compared by their rows a day.
@@ -327,27 +328,13 @@ def _shift(entry: TableRules, settings: BatchRuleSettings, around: Surroundings)
             column,
             max(farthest, 1 / farthest),
             limits,
-            f"trailing ratio {farthest:.3g}{_unit_hint(ratios)}",
+            f"trailing ratio {farthest:.3g}{hint_unit(ratios)}",
             bound={"ranges": ranges},
             checked_rows=figures.rows,
             fails=any(
                 not low <= value <= high for value, (low, high) in zip(values, ranges, strict=True)
             ),
         )
-
-
-def _unit_hint(ratios: Sequence[float]) -> str:
-    """What a constant factor on all quantiles usually is."""
-    centre = math.exp(sum(math.log(ratio) for ratio in ratios) / len(ratios))
-    for factor, words in (
-        (100.0, "looks like cents, not whole units"),
-        (1000.0, "looks like thousandths, not whole units"),
-        (0.01, "looks like whole units, not cents"),
-        (0.001, "looks like thousands, not whole units"),
-    ):
-        if all(factor / 2 < ratio < factor * 2 for ratio in (*ratios, centre)):
-            return f": {words}"
-    return ""
 
 
 def _median(
