@@ -44,7 +44,6 @@ def test_prefect_that_goes_in_the_middle_of_a_night_loses_nothing(
         )
         assert gateway.is_down
     assert done.returncode == 0, done.stderr
-    assert "Prefect's server has gone" in done.stderr
     after = shop.ask("status")
     assert after["champion"]["model_hash"] == before["champion"]["model_hash"]
     assert after["batches"]["tables"] == before["batches"]["tables"]
@@ -62,7 +61,7 @@ def test_a_store_that_falters_twice_is_asked_a_third_time(shop: Shop, home: Path
 def test_mlflow_that_goes_in_the_middle_of_a_training_is_an_item_and_the_champion_scores(
     shop: Shop, home: Path
 ) -> None:
-    champion = shop.ask("champion")
+    champion = _reign(shop)
     with standing_before(_socket_of(home), down_after=4) as gateway:
         uri = _tracking_through(gateway, home)
         done = shop.run("train", HOLDFAST_TRACKING_URI=uri)
@@ -72,7 +71,7 @@ def test_mlflow_that_goes_in_the_middle_of_a_training_is_an_item_and_the_champio
         assert "MLFLOW" in _codes(shop)
         scored = shop.run("score", HOLDFAST_TRACKING_URI=uri)
         assert scored.returncode == 0, scored.stderr
-    assert shop.ask("champion") == champion
+    assert _reign(shop) == champion
     done = shop.run("train")
     assert done.returncode == 0, done.stderr
     assert "MLFLOW" not in _codes(shop)
@@ -91,6 +90,11 @@ def test_of_two_nights_at_once_nothing_is_done_twice(shop: Shop) -> None:
     assert after["champion"] == before["champion"]
     done = shop.run("nightly")
     assert done.returncode == 0, done.stderr
+
+
+def _reign(shop: Shop) -> dict[str, Any]:
+    """Who serves, but for when it was asked."""
+    return {key: value for key, value in shop.ask("champion").items() if key != "at"}
 
 
 def _count(shop: Shop) -> dict[str, Any]:

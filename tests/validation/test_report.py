@@ -32,7 +32,7 @@ def test_a_stopped_batch_reads_like_the_terminal_expects(
     verdict = validate(staged, NoHistory(), settings, now=NOW)
     text = render_report(verdict, staged, deployment="shop", format="text")
     assert text.splitlines() == [
-        "batch orders/2024-03-15 quarantined: 2 of 30 rules failed",
+        "batch orders/2024-03-15 quarantined: 2 of 31 rules failed",
         "  customer_id  customer_id_present  125 of 1,000 rows (12.5%, limit 5% (stop))",
         "               quarantined_share    12.5% set aside"
         " (limit at most 2.0% (warn) and 10.0% (stop))",
