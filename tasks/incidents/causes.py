@@ -84,6 +84,24 @@ _LIKELY: Mapping[str, str] = {
     "NAME": "Somebody renamed a file by hand, linked one, or tries what a name can do.",
     "GAP": "The source's job did not run, or its file did not arrive.",
     "LEAK": "A feature knows the outcome: a column was filled after the customer had left.",
+    "CRASHED": "The process was killed from outside, or the machine went down. Nothing of it is"
+    " lost: what was done is found done.",
+    "OOM": "The machine has less memory than the settings take, or something else takes it.",
+    "SERVICE": "A database or a server is down, or its address has changed.",
+    "MLFLOW": "MLflow or its database is down. The champion serves meanwhile; nothing is learnt.",
+    "ORCH": "Prefect's server is down. The work is done all the same; Prefect does not show it.",
+    "DISK": "The disk is full, read-only, or belongs to somebody else.",
+    "CORRUPT": "A file of the state directory was changed, cut off or deleted.",
+    "INTEGRITY": "A stored model or its signature was changed since it was let in. It may be an"
+    " attack.",
+    "BUG": "A bug of ours; the log that the run named holds the trace.",
+    "SAMPLE_RATIO": "Customers of one arm are lost on the way: a filter, a join or an export that"
+    " differs between the arms.",
+    "ROLLOUT_INCOMPLETE": "A source is late for one arm, so that its outcomes are not all there.",
+    "ROLLOUT_HARM": "The challenger does worse by a guardrail; all are back with the champion.",
+    "ROLLOUT_PLAN": "Too few customers or too rare an outcome for the effect that is looked for.",
+    "BOTH_ARMS": "A customer was contacted or scored by both arms; they are left out.",
+    "CHALLENGER_FAILED": "The challenger throws, hangs or gives no sound scores; it is taken back.",
 }
 _RATIO = re.compile(r"ratio ([\d.,]+(?:e[+-]?\d+)?)")
 # A power of ten within this factor is taken for a change of unit.

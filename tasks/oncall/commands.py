@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from tasks.handles import Incident
 from tasks.incidents.causes import STRUCTURAL_RULES
+from tasks.incidents.runs import FAULT_CODES
 from tasks.settings import Settings
 
 WAIVED_DAYS = 14
@@ -54,6 +55,9 @@ def suggest_commands(
     named = " ".join(f"--rule {shlex.quote(rule)}" for rule in rules[:_MOST_RULES])
     newest = max(incident.batches, default=0)
     found = []
+    if incident.cause.level == "fault" and incident.cause.code in FAULT_CODES:
+        again = f"holdfast -d {shlex.quote(settings.called)} {incident.cause.source}"
+        found.append(Command("Begin it again: what was done is found done", again))
     if "approve" in choices:
         found.append(
             Command("Approve it as the second person", f"{head} approve {item} --author YOU")

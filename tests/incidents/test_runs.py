@@ -22,8 +22,10 @@ from tasks.errors import (
     TrackingDown,
 )
 from tasks.incidents import runs
+from tasks.incidents.causes import explain_likely
 from tasks.incidents.queue import list_incidents, resolve_incident
 from tasks.incidents.runs import watching_run
+from tasks.oncall.commands import suggest_commands
 from tasks.settings import PROJECT, Settings
 from tasks.warehouse import Lake, open_lake
 
@@ -220,3 +222,15 @@ def test_two_lakes_do_not_mix(lake: Lake, make_settings: Callable[..., Settings]
     assert _open(lake) == []
     with open_lake(other) as theirs:
         assert _open(theirs) == [("DISK", "nightly")]
+
+
+def test_who_is_on_call_reads_what_it_mostly_is_and_how_to_begin_again(
+    lake: Lake, settings: Settings
+) -> None:
+    with pytest.raises(DiskFailure), watching_run(settings, "train"):
+        raise DiskFailure("No room.")
+    [item] = list_incidents(lake)
+    first, *_ = suggest_commands(item, [], settings, item.recorded_at)
+    assert first.line == f"holdfast -d {settings.called} train"
+    for code in (*runs.FAULT_CODES, "ORCH"):
+        assert "No usual cause" not in explain_likely(code)
