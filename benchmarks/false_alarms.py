@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,34 +43,39 @@ from tasks.warehouse import literal, quote, scratch
 
 FIRST_REPLAYED = 90
 # Where a shop's day begins, in hours after midnight UTC.
-DAY_BEGINS = {"completejourney": 5}
+_DAY_BEGINS = {"completejourney": 5}
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class KeptSource:
+    """A source of a set, staged into a home of its own; its day begins so long after 00:00 UTC."""
+
+    set: str
+    seed: int | None
+    source: str
+    settings: Settings
+    home: Path
+    day_begins_hours: int
+
+
 def main() -> None:
-    arguments = _read_arguments()
+    parser = make_parser(__doc__)
+    parser.add_argument("--list", action="store_true", help="Name each stop.")
+    arguments = parser.parse_args()
     totals: Counter[tuple[str, str]] = Counter()
-    for name in arguments.sets:
-        seeds: Sequence[int | None] = arguments.seeds if name == "simulated" else [None]
-        for seed in seeds:
-            with tempfile.TemporaryDirectory(prefix="holdfast-alarms-") as directory:
-                home = Path(directory)
-                settings = prepare(name, seed, arguments.customers, home)
-                sources = ("orders", "events") if name == "simulated" else ("orders",)
-                for source in sources:
-                    started = time.perf_counter()
-                    days = list(cut_days(settings, source, home, DAY_BEGINS.get(name, 0)))
-                    seconds = time.perf_counter() - started
-                    print(
-                        f"\n{name}{f' seed {seed}' if seed is not None else ''}, {source}:"
-                        f" {len(days)} days measured in {seconds:.0f} s"
-                    )
-                    for replay in backtest(days, settings, batches=len(days) - FIRST_REPLAYED):
-                        _print(replay, arguments.list)
-                        kind = "simulated" if name == "simulated" else "real"
-                        totals[kind, f"{replay.bounds} batches"] += replay.batches
-                        totals[kind, f"{replay.bounds} stopped"] += len(replay.stopped)
-                        totals[kind, f"{replay.bounds} warned"] += len(replay.warned)
+    for kept in open_sources(arguments):
+        started = time.perf_counter()
+        days = list(cut_days(kept))
+        seconds = time.perf_counter() - started
+        seeded = f" seed {kept.seed}" if kept.seed is not None else ""
+        print(f"\n{kept.set}{seeded}, {kept.source}: {len(days)} days measured in {seconds:.0f} s")
+        for replay in backtest(days, kept.settings, batches=len(days) - FIRST_REPLAYED):
+            _print(replay, arguments.list)
+            kind = "simulated" if kept.set == "simulated" else "real"
+            totals[kind, f"{replay.bounds} batches"] += replay.batches
+            totals[kind, f"{replay.bounds} stopped"] += len(replay.stopped)
+            totals[kind, f"{replay.bounds} warned"] += len(replay.warned)
     print()
     for kind in ("simulated", "real"):
         for bounds in ("in force", "proposed"):
@@ -83,10 +89,34 @@ def main() -> None:
                 )
 
 
-def cut_days(
-    settings: Settings, source: str, home: Path, day_begins_hours: int
-) -> Iterator[PastBatch]:
+def make_parser(text: str | None) -> argparse.ArgumentParser:
+    """Which sets are gone through: `open_sources` takes what it reads."""
+    parser = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    known = ("simulated", "completejourney", "online_retail")
+    parser.add_argument("--sets", nargs="+", choices=known, default=known)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--customers", type=int, default=3_000)
+    return parser
+
+
+def open_sources(arguments: argparse.Namespace) -> Iterator[KeptSource]:
+    """Each source of each set and seed; its home is there until the next is asked for."""
+    for name in arguments.sets:
+        seeds: Sequence[int | None] = arguments.seeds if name == "simulated" else [None]
+        for seed in seeds:
+            with tempfile.TemporaryDirectory(prefix="holdfast-alarms-") as directory:
+                home = Path(directory)
+                settings = _prepare(name, seed, arguments.customers, home)
+                for source in ("orders", "events") if name == "simulated" else ("orders",):
+                    yield KeptSource(name, seed, source, settings, home, _DAY_BEGINS.get(name, 0))
+
+
+def cut_days(kept: KeptSource) -> Iterator[PastBatch]:
     """The source's days in order, each as the ledger would remember it."""
+    settings, source, home = kept.settings, kept.source, kept.home
+    begins = f"interval {kept.day_begins_hours} hours"
     contract = CONTRACTS[find_source(source, settings).table]
     folder = home / "days" / source
     folder.mkdir(parents=True)
@@ -95,7 +125,7 @@ def cut_days(
     # One thread writes one file a day.
     with scratch(threads=1, temporary=home, allowed_directories=[home]) as connection:
         connection.execute(
-            f"copy (select *, strftime({event} - interval {day_begins_hours} hours, '%Y-%m-%d')"
+            f"copy (select *, strftime({event} - {begins}, '%Y-%m-%d')"
             f" as day from read_parquet([{paths}]) where {event} is not null"
             f" order by day) to {literal(str(folder))}"
             " (format parquet, partition_by (day), write_partition_columns false)"
@@ -135,7 +165,7 @@ def stage_source(settings: Settings, source: str) -> list[Path]:
     ]
 
 
-def prepare(name: str, seed: int | None, customers: int, home: Path) -> Settings:
+def _prepare(name: str, seed: int | None, customers: int, home: Path) -> Settings:
     if name != "simulated":
         return load_settings(name, home=home)
     import os
@@ -165,18 +195,6 @@ def _print(replay: Replay, is_listed: bool) -> None:
         for alarm in replay.alarms:
             if alarm.level == "stop":
                 print(f"      {alarm.batch_name} {alarm.rule} {alarm.column}: {alarm.observed}")
-
-
-def _read_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    known = ("simulated", "completejourney", "online_retail")
-    parser.add_argument("--sets", nargs="+", choices=known, default=known)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--customers", type=int, default=3_000)
-    parser.add_argument("--list", action="store_true", help="Name each stop.")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -10,18 +10,18 @@ times moved by hours. By size too, since a small delivery says little of its hou
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 
-from benchmarks.false_alarms import DAY_BEGINS, prepare, stage_source
+from benchmarks.false_alarms import KeptSource, make_parser, open_sources, stage_source
 from tasks.contracts import CONTRACTS
 from tasks.intake.raw import find_source
 from tasks.settings import Settings
 from tasks.validation.batch_checks import list_checks
+from tasks.validation.hours import HOURS
 from tasks.validation.past import PastBatch, surround
 from tasks.validation.rules import table_rules
 from tasks.validation.statistics import Figures
@@ -37,18 +37,10 @@ Counts = Counter[tuple[str, float, str]]
 
 
 def main() -> None:
-    arguments = _read_arguments()
     total: Counts = Counter()
-    for name in arguments.sets:
-        seeds: Sequence[int | None] = arguments.seeds if name == "simulated" else [None]
-        counts: Counts = Counter()
-        for seed in seeds:
-            with tempfile.TemporaryDirectory(prefix="holdfast-shifts-") as directory:
-                home = Path(directory)
-                settings = prepare(name, seed, arguments.customers, home)
-                sources = ("orders", "events") if name == "simulated" else ("orders",)
-                for source in sources:
-                    counts += _judge_source(settings, source, home, DAY_BEGINS.get(name, 0))
+    sources = open_sources(make_parser(__doc__).parse_args())
+    for name, group in groupby(sources, lambda kept: kept.set):
+        counts = sum(map(_judge_source, group), Counts())
         print(f"\n{name}")
         _print(counts)
         total += counts
@@ -56,14 +48,15 @@ def main() -> None:
     _print(total)
 
 
-def _judge_source(settings: Settings, source: str, home: Path, day_begins_hours: int) -> Counts:
+def _judge_source(kept: KeptSource) -> Counts:
+    settings, source = kept.settings, kept.source
     counts: Counts = Counter()
     paths = stage_source(settings, source)
     table = find_source(source, settings).table
     event_time = CONTRACTS[table].event_time
     for period in PERIODS:
         past: list[PastBatch] = []
-        for number, moved in enumerate(_cut(paths, event_time, home, day_begins_hours, period)):
+        for number, moved in enumerate(_cut(paths, event_time, kept, period)):
             for move, moments in moved.items():
                 figures = Figures(sum(moments), moments=moments, event_time=event_time)
                 level = _judge(past, table, figures, settings)
@@ -79,18 +72,18 @@ def _judge_source(settings: Settings, source: str, home: Path, day_begins_hours:
 
 
 def _cut(
-    paths: Sequence[Path], event_time: str, home: Path, day_begins_hours: int, period: str
+    paths: Sequence[Path], event_time: str, kept: KeptSource, period: str
 ) -> Iterator[dict[float, tuple[int, ...]]]:
     """The source's parts in order: by move, the moments of each hour of the day."""
     listed = ", ".join(literal(str(path)) for path in paths)
-    with scratch(threads=1, temporary=home, allowed_directories=[home]) as connection:
+    with scratch(threads=1, temporary=kept.home, allowed_directories=[kept.home]) as connection:
         rows = connection.rows(
             Connection.text(SQL, names={"paths": f"[{listed}]", "event_time": event_time}),
-            {"moves": list(MOVES), "period": period, "day_begins_hours": day_begins_hours},
+            {"moves": list(MOVES), "period": period, "day_begins_hours": kept.day_begins_hours},
         )
     parts: dict[str, dict[float, list[int]]] = {}
     for row in rows:
-        part = parts.setdefault(str(row["part"]), {move: [0] * 24 for move in MOVES})
+        part = parts.setdefault(str(row["part"]), {move: [0] * HOURS for move in MOVES})
         part[float(row["move"])][int(row["hour"])] = int(row["moments"])
     for name in sorted(parts):
         yield {move: tuple(moments) for move, moments in parts[name].items()}
@@ -108,7 +101,6 @@ def _judge(
 
 
 def _as_past(number: int, source: str, table: str, figures: Figures) -> PastBatch:
-
     kept = {(s.column, s.statistic): s.value for s in figures.statistics(0)}
     return PastBatch(number, str(number), source, table, figures.rows, 0, _NOW, figures=kept)
 
@@ -126,17 +118,6 @@ def _print(counts: Counts) -> None:
             for move in MOVES[1:]
         )
         print(f"  {group:16} {judged:6,} {stopped:8.2f} in 100 {warned:6.2f} in 100   {caught}")
-
-
-def _read_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    known = ("simulated", "completejourney", "online_retail")
-    parser.add_argument("--sets", nargs="+", choices=known, default=known)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--customers", type=int, default=3_000)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -41,17 +41,25 @@ def is_abandoned(named: str) -> bool:
 
     One of another host is not: nobody here can tell whether it lives.
     """
-    import psutil
-
     host, _, process = named.partition(" ")
     if host != socket.gethostname() or not is_process_tag(process):
         return False
-    pid, started_at = process_of_tag(process)
+    return is_running(*process_of_tag(process)) is False
+
+
+def is_running(pid: int, started_at: float) -> bool | None:
+    """Whether this very process of this host runs: the same id and the same start.
+
+    None where the id is somebody else's process of which the system does not tell. `started_at` in
+    seconds since 1970. A zombie does not run.
+    """
+    import psutil
+
     try:
         found = psutil.Process(pid)
         same = abs(found.create_time() - started_at) <= _START_TOLERANCE_SECONDS
-        return not same or found.status() == psutil.STATUS_ZOMBIE
+        return same and found.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
-        return True
+        return False
     except psutil.AccessDenied:
-        return False  # it is there, and somebody else's
+        return None

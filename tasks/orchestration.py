@@ -133,7 +133,6 @@ def prefect_answers() -> bool:
 
 
 def _is_passing_fault(_task: Any, _run: Any, state: Any) -> bool:
-
     error = state.result(raise_on_failure=False)
     return isinstance(error, ServiceDown) or not isinstance(error, HoldfastError)
 

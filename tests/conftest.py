@@ -112,3 +112,12 @@ def shared_data() -> Path:
     if not directory.is_dir():
         pytest.skip(f"no data sets at {directory}: set HOLDFAST_DATA")  # licences keep them out
     return directory.resolve()
+
+
+@pytest.fixture(scope="session")
+def hillstrom(shared_data: Path) -> Path:
+    """MineThatData's e-mail test of 64,000 customers, a row each; skips without the file."""
+    path = shared_data / "hillstrom" / "hillstrom.parquet"
+    if not path.is_file():
+        pytest.skip(f"no {path}: set HOLDFAST_DATA")  # its licence is not stated: not copied
+    return path

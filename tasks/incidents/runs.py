@@ -1,9 +1,9 @@
 """The register of runs: who began what and how it ended, so that a killed run is noticed.
 
 A process that is killed says nothing. So a run writes down that it begins and with which process;
-the next one finds those whose process is gone, and on-call gets one item a command, which ends by
-itself when the command ends well. What a run says when it stops by itself (no disk, no MLflow, a
-damaged file) becomes an item in the same way.
+the next one finds those whose process is gone, and on-call gets one item a command and cause, which
+ends by itself when the command ends well. What a run says when it stops by itself (no disk, no
+MLflow, a damaged file) becomes an item in the same way.
 """
 
 from __future__ import annotations

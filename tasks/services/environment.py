@@ -16,13 +16,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tasks.errors import DiskFailure, Refused
+from tasks.liveness import is_running
 
 LOGIN = "holdfast"
 SECRET_BYTES = 24
-
-# A process start is compared by its time too, since process ids are used again; kernels and
-# psutil round it differently.
-_START_TOLERANCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +84,8 @@ def read_services(home: Path) -> Services | None:
 
 
 def is_alive(child: Child) -> bool:
-    """Whether this very process runs: the same id and the same start."""
-    import psutil
-
-    try:
-        process = psutil.Process(child.pid)
-        same = abs(process.create_time() - child.started_at) <= _START_TOLERANCE_SECONDS
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+    """Whether this very process runs; one of which the system does not tell is none of ours."""
+    return bool(is_running(child.pid, child.started_at))
 
 
 def find_services(home: Path) -> Services | None:

@@ -16,8 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.errors import ConfigurationError
-from tasks.liveness import is_process_tag, process_of_tag
-from tasks.services.environment import Child, is_alive
+from tasks.liveness import is_process_tag, is_running, process_of_tag
 from tasks.services.prefect_server import PrefectApi
 
 FLOW_RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"
@@ -181,8 +180,7 @@ def _has_process(run: dict[str, Any], served: set[str]) -> bool | None:
     """Whether the run's process lives; None for a run that is not ours to judge."""
     for tag in run.get("tags", ()):
         if is_process_tag(tag):
-            pid, started_at = process_of_tag(tag)
-            return is_alive(Child("run", pid, started_at, ""))
+            return is_running(*process_of_tag(tag))
     if run.get("deployment_id"):
         return str(run["id"]) in served
     return None

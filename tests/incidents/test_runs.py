@@ -155,6 +155,15 @@ def test_what_ends_a_run_is_one_item_however_often(
     assert _open(lake) == []
 
 
+def test_every_cause_that_an_error_names_is_ended_by_a_good_run() -> None:
+    kinds = [HoldfastError]
+    for kind in kinds:
+        kinds += [one for one in kind.__subclasses__() if one.__module__ == kind.__module__]
+    named = {kind.fault_code for kind in kinds} - {""}
+    assert named <= set(runs.FAULT_CODES)
+    assert len(named) > 5
+
+
 def test_what_has_an_item_of_its_own_gets_no_second(lake: Lake, settings: Settings) -> None:
     with pytest.raises(DataRejected), watching_run(settings, "nightly"):
         raise DataRejected("A batch is refused.")

@@ -17,11 +17,8 @@ _DAY = date(2008, 3, 20)
 
 
 @pytest.fixture(scope="module")
-def campaign(shared_data: Path) -> pd.DataFrame:
-    file = shared_data / "hillstrom" / "hillstrom.parquet"
-    if not file.is_file():
-        pytest.skip(f"no file {file}: set HOLDFAST_DATA")  # its licence keeps it out
-    return pd.read_parquet(file)
+def campaign(hillstrom: Path) -> pd.DataFrame:
+    return pd.read_parquet(hillstrom)
 
 
 def _table(campaign: pd.DataFrame, mail: str) -> DayTable:

@@ -16,14 +16,6 @@ from tests.uplift.test_effects import SHARP
 pytestmark = pytest.mark.statistics
 
 
-@pytest.fixture
-def hillstrom(shared_data: Path) -> Path:
-    path = shared_data / "hillstrom" / "hillstrom.parquet"
-    if not path.is_file():
-        pytest.skip(f"no {path.name} in HOLDFAST_DATA")  # its licence is not stated
-    return path
-
-
 @pytest.mark.parametrize(
     ("arm", "visits", "spend"),
     [("Mens E-Mail", 0.0766, 0.770), ("Womens E-Mail", 0.0452, 0.424)],
