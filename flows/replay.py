@@ -18,7 +18,7 @@ from flows.ingest import ingest
 from flows.nightly import nightly
 from flows.train import learn
 from tasks.churn.model_code import open_model
-from tasks.churn.profit import Economics
+from tasks.economics import Economics
 from tasks.errors import DataRejected, HoldfastError, LockHeld
 from tasks.features import steps as features
 from tasks.handles import Incident, Predictor

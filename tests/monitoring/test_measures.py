@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.churn.metrics import area_under_curve
-from tasks.churn.profit import Economics
+from tasks.economics import Economics
 from tasks.monitoring.measures import (
     deviation_of,
     estimate_auc,
