@@ -15,7 +15,7 @@ from tasks.crash import crash_point
 from tasks.findings import Words
 from tasks.handles import Champion, FeatureTable, Interval, Predictor
 from tasks.monitoring.alerts import Wanted, choose_new, insert_new, list_alerts
-from tasks.monitoring.inputs import Shift, adjust, find_shifts
+from tasks.monitoring.inputs import Shift, find_shifts
 from tasks.monitoring.judging import want_alerts
 from tasks.monitoring.measures import estimate_performance
 from tasks.monitoring.money import Floats, Money
@@ -31,6 +31,7 @@ from tasks.quality import (
     PerformanceEstimate,
     ReferenceFindings,
 )
+from tasks.significance import adjust_by_holm
 
 if TYPE_CHECKING:
     from tasks.warehouse import Lake
@@ -239,7 +240,7 @@ def _price_inputs(
 ) -> list[InputDrift]:
     """Every input with what it costs, the dearest first."""
     profiles = {one.name: one for one in reference.inputs}
-    adjusted = adjust([one.p_value for one in shifts])
+    adjusted = adjust_by_holm([one.p_value for one in shifts])
     monitoring = lake.settings.monitoring
     found = [
         InputDrift(
