@@ -28,7 +28,7 @@ def make_subjects(parts: dict[str, Trial], reasons: dict[str, str] | None = None
         [np.full(len(part), name, dtype=object) for name, part in parts.items()]
     )
     drivers = np.array([(reasons or {}).get(one) for one in labels], dtype=object)
-    return Subjects(trial, labels, drivers, ("action list",), 1, DAY, DAY)
+    return Subjects(trial, labels, drivers, ("action list",), DAY, DAY)
 
 
 def by_name(cells: tuple[EvidenceCell, ...]) -> dict[str, EvidenceCell]:
