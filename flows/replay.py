@@ -32,7 +32,7 @@ from tasks.registry.champion import open_champion
 from tasks.replay import steps as replaying
 from tasks.replay.catching import Caught
 from tasks.replay.money import Account
-from tasks.replay.planting import Delivery, Plant
+from tasks.replay.planting import Delivery, Plant, copy_file
 from tasks.replay.recording import Told
 from tasks.replay.slicing import Slice
 from tasks.replay.standin import StandIn
@@ -326,9 +326,7 @@ def _take_back(course: _Course, changed: Sequence[Delivery]) -> bool:
         one for one in changed if one.is_leak and one.path.read_bytes() != one.clean.read_bytes()
     ]
     for one in leaks:
-        aside = one.path.with_name(f".{one.path.name}.aside")
-        aside.write_bytes(one.clean.read_bytes())
-        aside.replace(one.path)
+        copy_file(one.clean, one.path)
     if leaks:
         run_flow(ingest, course.stand_in.path, ACTOR, True)
     return bool(leaks)

@@ -103,7 +103,7 @@ def name_watch(lake: Lake, champion: Champion, tonight: FeatureTable) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def find_promise(lake: Lake, champion: Champion) -> Interval | None:
+def find_promise(champion: Champion) -> Interval | None:
     """The champion's AUC in its final test, with its interval; None where it has none."""
     found = champion.metrics.get("auc")
     return found if found is not None and np.isfinite(found).all() else None
@@ -135,7 +135,7 @@ def _look(
         Money.of(settings.economics, drawn / max(1, customers)),
         drawn / max(1, customers),
     )
-    promised = find_promise(lake, champion)
+    promised = find_promise(champion)
     estimate = _estimate(lake, champion, pricing, columns[VALUE], drawn / max(1, customers))
     notes: list[Words] = []
     inputs: list[InputDrift] = []
@@ -215,7 +215,7 @@ def _estimate(
         auc=auc,
         profit=(profit[0] / share, profit[1] / share, profit[2] / share),
         churn_share=churned,
-        promised_auc=find_promise(lake, champion),
+        promised_auc=find_promise(champion),
     )
 
 
