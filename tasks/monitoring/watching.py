@@ -12,6 +12,7 @@ import numpy as np
 
 from tasks.archive import find_findings, insert_findings
 from tasks.crash import crash_point
+from tasks.exports import find_scoring
 from tasks.findings import Words
 from tasks.handles import Champion, FeatureTable, Interval, Predictor
 from tasks.monitoring.alerts import Wanted, choose_new, insert_new, list_alerts
@@ -180,7 +181,7 @@ def _look(
         notes=tuple(notes),
         model_version=champion.version,
         model_hash=champion.model_hash,
-        scoring_id=_find_scoring(lake, tonight.as_of[-1]),
+        scoring_id=find_scoring(lake, tonight.as_of[-1]),
         customers=customers,
         weeks=weeks,
         estimate=estimate,
@@ -326,15 +327,3 @@ def _predict(predictor: Predictor, matrix: Floats, names: Sequence[str]) -> Floa
         }
     )
     return np.asarray(predictor.predict(table), dtype=np.float64)
-
-
-def _find_scoring(lake: Lake, as_of: datetime) -> str | None:
-    if "scores" not in lake.tables():
-        return None
-    found = lake.scalar(
-        "select arg_max(export_id, exported_at) from lake.ledger.exports"
-        " where kind = 'scores.parquet'"
-        " and export_id in (select scoring_id from lake.main.scores where as_of = $as_of)",
-        {"as_of": as_of},
-    )
-    return None if found is None else str(found)
