@@ -26,18 +26,7 @@ def decay(deployment: str | Path) -> DecayFindings:
     with open_lake(settings) as lake:
         now = find_time(lake, settings)
         standing = intake.judge_sources(lake, settings)
-        snapshot = lake.snapshot()
-        enough = features.check_enough(lake, now.as_of, now.known_by, snapshot, settings.features)
-        table = features.build(
-            lake,
-            enough.cutoffs,
-            now.known_at(enough.cutoffs),
-            snapshot,
-            settings.features,
-            labels_as_of=now.as_of,
-            labels_known_by=now.known_by,
-            tables=features.tables_without(standing.left_out),
-        )
+        table = features.build_to_learn(lake, now, standing.left_out)
         drivers, _ = features.describe_drivers(lake, table, settings.features)
         aged = churn.age_churn(
             lake,

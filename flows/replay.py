@@ -18,7 +18,7 @@ from flows.ingest import ingest
 from flows.nightly import nightly
 from flows.train import learn
 from tasks.churn.model_code import open_model
-from tasks.churn.profit import Economics
+from tasks.economics import Economics
 from tasks.errors import DataRejected, HoldfastError, LockHeld
 from tasks.features import steps as features
 from tasks.handles import Incident, Predictor
@@ -32,7 +32,7 @@ from tasks.registry.champion import open_champion
 from tasks.replay import steps as replaying
 from tasks.replay.catching import Caught
 from tasks.replay.money import Account
-from tasks.replay.planting import Delivery, Plant
+from tasks.replay.planting import Delivery, Plant, copy_file
 from tasks.replay.recording import Told
 from tasks.replay.slicing import Slice
 from tasks.replay.standin import StandIn
@@ -326,9 +326,7 @@ def _take_back(course: _Course, changed: Sequence[Delivery]) -> bool:
         one for one in changed if one.is_leak and one.path.read_bytes() != one.clean.read_bytes()
     ]
     for one in leaks:
-        aside = one.path.with_name(f".{one.path.name}.aside")
-        aside.write_bytes(one.clean.read_bytes())
-        aside.replace(one.path)
+        copy_file(one.clean, one.path)
     if leaks:
         run_flow(ingest, course.stand_in.path, ACTOR, True)
     return bool(leaks)

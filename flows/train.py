@@ -50,18 +50,7 @@ def learn(
 ) -> tuple[TrainingRecord, FinalCustomers, LeakAudit]:
     """What the data up to now teach; the final customers and the audit that the gate judges by."""
     now = find_time(lake, settings)
-    snapshot = lake.snapshot()
-    enough = features.check_enough(lake, now.as_of, now.known_by, snapshot, settings.features)
-    table = features.build(
-        lake,
-        enough.cutoffs,
-        now.known_at(enough.cutoffs),
-        snapshot,
-        settings.features,
-        labels_as_of=now.as_of,
-        labels_known_by=now.known_by,
-        tables=features.tables_without(standing.left_out),
-    )
+    table = features.build_to_learn(lake, now, standing.left_out)
     validation.validate_features(lake, table, settings)
     with reporting_fault(lake, "LABEL"):
         features.audit_outcomes(lake, table, settings.features)

@@ -8,24 +8,21 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from tasks.errors import StoredDataCorrupt
-from tasks.evidence import UpliftFindings
 from tasks.findings import FINDINGS, Kind, Night
 from tasks.moments import read_clock
 from tasks.warehouse import Lake
 
 N = TypeVar("N", bound=Night)
-_MODELS: dict[Kind, type[Night]] = {**FINDINGS, "uplift": UpliftFindings}
 
 
 def insert_findings(lake: Lake, finding_id: str, found: Night) -> None:
     """Append findings; call inside the transaction that publishes the rows they speak of."""
-    kind: Kind = next(name for name, model in _MODELS.items() if isinstance(found, model))
     lake.execute(
         "insert into lake.ledger.findings values"
         " ($id, $kind, $as_of, $known_by, $snapshot_id, $recorded_at, $content)",
         {
             "id": finding_id,
-            "kind": kind,
+            "kind": _kind_of(type(found)),
             "as_of": found.as_of,
             "known_by": found.known_by,
             "snapshot_id": found.snapshot_id,
@@ -42,7 +39,7 @@ def find_findings(
 
     Raises StoredDataCorrupt (74) for content that this version cannot read.
     """
-    kind = next(name for name, one in _MODELS.items() if one is model)
+    kind = _kind_of(model)
     rows = lake.rows(
         "select content from lake.ledger.findings where kind = $kind"
         " and ($id::varchar is null or finding_id = $id)"
@@ -80,10 +77,13 @@ def recall_findings(lake: Lake, model: type[N], finding_id: str) -> N | None:
 
 
 def _is_newest(lake: Lake, finding_id: str, found: Night) -> bool:
-    kind = next(name for name, one in _MODELS.items() if one is type(found))
     newest = lake.scalar(
         "select arg_max(finding_id, recorded_at) from lake.ledger.findings"
         " where kind = $kind and as_of = $as_of",
-        {"kind": kind, "as_of": found.as_of},
+        {"kind": _kind_of(type(found)), "as_of": found.as_of},
     )
     return bool(newest == finding_id)
+
+
+def _kind_of(model: type[Night]) -> Kind:
+    return next(name for name, one in FINDINGS.items() if one is model)

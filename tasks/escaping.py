@@ -1,10 +1,17 @@
 """Text that a stranger wrote, made harmless for where it is shown.
 
 Names of columns, categories and files come from deliveries. They are shown as they are, never
-followed: neither by Markdown, nor by a terminal.
+followed: neither by Markdown, nor by a terminal or a page.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jinja2 import Environment
 
 _LONGEST_TEXT = 300
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ,.;%/-")
@@ -32,3 +39,29 @@ def escape_text(text: str) -> str:
     """Text for a terminal: one line, without control characters."""
     shortened = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
     return "".join(c if c.isprintable() else " " for c in shortened)
+
+
+def open_templates(directory: Path) -> Environment:
+    """The templates of a page: every text is escaped, its control characters are made visible.
+
+    An unknown name in a template is an error.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(directory),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_show,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _show(value: Any) -> Any:
+    """Text with its control characters made visible; markup of ours as it is."""
+    from markupsafe import Markup
+
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return show_controls(value)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from tasks.contracts import CUSTOMER_TABLES, Column
-from tasks.findings import Finding, Night, Words
+from tasks.finding import Finding, Night, Words
 
 # What is known of actions, not of a customer: appended a run of `uplift`, read by the action list.
 # `segment_id` and `driver` NULL: everybody. `is_measured` says that the increment takes

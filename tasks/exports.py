@@ -69,6 +69,19 @@ def export_directory(settings: Settings, as_of: datetime) -> Path:
     return settings.home / "exports" / settings.deployment / name
 
 
+def find_scoring(lake: Lake, as_of: datetime) -> str | None:
+    """The scoring run of a cut-off that was exported last; None where it was not scored."""
+    if "scores" not in lake.tables():
+        return None
+    found = lake.scalar(
+        "select arg_max(export_id, exported_at) from lake.ledger.exports"
+        " where kind = 'scores.parquet'"
+        " and export_id in (select scoring_id from lake.main.scores where as_of = $as_of)",
+        {"as_of": as_of},
+    )
+    return None if found is None else str(found)
+
+
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
     """The stable schema of files that hold these columns, in their order."""
     return pa.schema([(column.name, _ARROW_TYPES[column.type]) for column in columns])

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tasks.evidence import UpliftFindings
 from tasks.finding import Contest as Contest
 from tasks.finding import Finding as Finding
 from tasks.finding import Night as Night
@@ -385,13 +386,13 @@ class ActionFindings(Night):
     arms: tuple[ListArm, ...] = ()
 
 
-# Those of `uplift` are in tasks/evidence.py.
 FINDINGS: dict[Kind, type[Night]] = {
     "value": ValueFindings,
     "segments": SegmentFindings,
     "reasons": ReasonFindings,
     "forecasts": ForecastFindings,
     "actions": ActionFindings,
+    "uplift": UpliftFindings,
     "reference": ReferenceFindings,
     "monitoring": MonitoringFindings,
     "decay": DecayFindings,

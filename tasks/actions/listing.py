@@ -33,7 +33,7 @@ from tasks.actions.publishing import publish_lists, restore_files
 from tasks.archive import recall_findings
 from tasks.contracts import CUSTOMER_TABLES
 from tasks.errors import DataRejected
-from tasks.exports import export_directory
+from tasks.exports import export_directory, find_scoring
 from tasks.findings import ActionFindings, ActionLine, ListArm, PolicyUse, Words
 from tasks.visibility import at_version, supersessions, visible
 from tasks.warehouse import quote
@@ -189,23 +189,13 @@ def _bind(lake: Lake, as_of: datetime, known_by: datetime, settings: Settings) -
 
 def _find_scoring(lake: Lake, as_of: datetime, settings: Settings) -> str:
     """The newest scoring of a cut-off."""
-    rows = (
-        lake.rows(
-            "select score.scoring_id from"
-            " (select distinct scoring_id from lake.main.scores where as_of = $as_of) score"
-            " inner join lake.ledger.exports export on export.export_id = score.scoring_id"
-            " where export.kind = 'scores.parquet' order by export.exported_at desc limit 1",
-            {"as_of": as_of},
-        )
-        if "scores" in lake.tables()
-        else []
-    )
-    if not rows:
+    found = find_scoring(lake, as_of)
+    if found is None:
         raise DataRejected(
             f"Nobody of '{lake.deployment}' has been scored as of {as_of:%Y-%m-%d}.",
             next_step=f"holdfast -d {settings.called} score, then act again",
         )
-    return str(rows[0]["scoring_id"])
+    return found
 
 
 def _stage_touched(lake: Lake, snapshot: Snapshot, values: dict[str, Any]) -> None:

@@ -17,8 +17,8 @@ import numpy as np
 from tasks.churn import worker
 from tasks.churn.data import Floats, TrainingData
 from tasks.churn.metrics import compare, measure
-from tasks.churn.profit import Economics
 from tasks.churn.tuning import first_params
+from tasks.economics import Economics
 from tasks.errors import DataRejected
 from tasks.progress import track
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tasks.churn.data import Floats
 from tasks.churn.metrics import CALIBRATION_BINS, Ranking
-from tasks.churn.profit import Economics
+from tasks.economics import Economics
 from tasks.handles import Curves
 
 # Points of a curve: more cannot be seen, and fewer would tell single customers apart.

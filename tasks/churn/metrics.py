@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.churn.data import Floats, Indices
-from tasks.churn.profit import Economics, expected_maximum_profit
+from tasks.churn.profit import expected_maximum_profit
+from tasks.economics import Economics
 from tasks.handles import Interval
 
 # Replicates are made this many rows times replicates at a time, which bounds the memory (64 MB).

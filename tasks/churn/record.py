@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.churn.data import TrainingData
-from tasks.churn.profit import Economics
 from tasks.churn.training import Trained, TrainingResult
+from tasks.economics import Economics
 from tasks.handles import Candidate, FeatureTable, FinalCustomers, TrainingRecord
 from tasks.settings import PROJECT, Settings
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.churn.ageing import Aged, measure_ageing
 from tasks.churn.data import TrainingData, read_training_data
-from tasks.churn.profit import Economics
 from tasks.churn.record import describe_training, gather_final, prepare_directory
 from tasks.churn.training import train
+from tasks.economics import Economics
 from tasks.errors import DataRejected
 from tasks.handles import FeatureTable, FinalCustomers, TrainingRecord
 from tasks.orchestration import step

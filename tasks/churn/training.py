@@ -24,11 +24,12 @@ from tasks.churn.leakage import measure_leakage
 from tasks.churn.metrics import Replicates, compare, measure
 from tasks.churn.model_code import Model, open_model
 from tasks.churn.model_files import write_model
-from tasks.churn.profit import Economics, sum_profit
+from tasks.churn.profit import sum_profit
 from tasks.churn.reasons import weigh_drivers
 from tasks.churn.slices import label_slices, measure_slices
 from tasks.churn.splits import Splits, split_data
 from tasks.churn.tuning import Progress, Tuned, tune
+from tasks.economics import Economics
 from tasks.handles import Curves, Interval, Trial
 from tasks.keeping import golden_rows
 from tasks.sections import ChurnSettings, EconomicsSettings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tasks.audits import LeakAudit
+from tasks.clock import PointInTime
 from tasks.contracts import CONTRACTS, POPULATION
 from tasks.features.audit import audit_features, check_outcomes, describe_audit
 from tasks.features.building import build_features, feature_drivers
@@ -57,3 +58,23 @@ describe_drivers = step(_describe_drivers, name="name the drivers")
 join_labels = step(join_outcomes, name="join matured outcomes")
 recall = step(recall_newest, name="find tonight's features")
 recall_learnt = step(recall_training, name="find the champion's training inputs")
+
+
+def build_to_learn(lake: Lake, now: PointInTime, left_out: Collection[str]) -> FeatureTable:
+    """The features of all past cut-offs with the outcomes known now, where they are enough.
+
+    The tables of the sources `left_out` are not read. Raises DataRejected (65) for too little.
+    """
+    settings, snapshot = lake.settings.features, lake.snapshot()
+    enough = check_enough(lake, now.as_of, now.known_by, snapshot, settings)
+    table: FeatureTable = build(
+        lake,
+        enough.cutoffs,
+        now.known_at(enough.cutoffs),
+        snapshot,
+        settings,
+        labels_as_of=now.as_of,
+        labels_known_by=now.known_by,
+        tables=tables_without(left_out),
+    )
+    return table

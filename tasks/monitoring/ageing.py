@@ -13,8 +13,8 @@ import numpy as np
 from tasks.archive import find_findings, insert_findings, recall_findings
 from tasks.crash import crash_point
 from tasks.handles import FeatureTable, Interval
-from tasks.monitoring.measures import deviation_of
 from tasks.quality import AgeLoss, DecayFindings, Figure
+from tasks.significance import deviation_of
 
 if TYPE_CHECKING:
     from tasks.alarms import MonitoringSettings

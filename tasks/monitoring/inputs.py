@@ -119,16 +119,6 @@ def find_shifts(
     ]
 
 
-def adjust(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, in the order given."""
-    order = np.argsort(p_values, kind="stable")
-    adjusted, highest = [1.0] * len(p_values), 0.0
-    for place, number in enumerate(order.tolist()):
-        highest = max(highest, min(1.0, (len(p_values) - place) * p_values[number]))
-        adjusted[number] = highest
-    return adjusted
-
-
 def take_back(values: Floats, grid: Floats, missing_share: float) -> Floats:
     """Tonight's values on the training's distribution: each keeps its rank, not its size.
 

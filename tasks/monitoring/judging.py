@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from tasks.handles import Interval
 from tasks.monitoring.alerts import Alert, Verdict, Wanted
-from tasks.monitoring.measures import deviation_of
 from tasks.quality import DriftCause, PerformanceEstimate, WeekQuality
+from tasks.significance import deviation_of
 
 if TYPE_CHECKING:
     from tasks.alarms import MonitoringSettings

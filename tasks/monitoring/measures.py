@@ -8,34 +8,13 @@ for AUC and profit is drawn. It sees a change of inputs, never a change of what 
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import numpy as np
 
 from tasks.handles import Interval
 from tasks.monitoring.money import Flags, Floats, Money
+from tasks.significance import deviation_of
 
 _BINS = 10
-
-
-def deviation_of(confidence: float) -> float:
-    """How many standard errors a two-sided interval reaches."""
-    return NormalDist().inv_cdf(0.5 + confidence / 2)
-
-
-def measure_auc(churned: Flags, probability: Floats) -> tuple[float, float]:
-    """Area under the ROC curve and its standard error (DeLong 1988); NaN where a class is empty.
-
-    Ties count half.
-    """
-    left, stayed = probability[churned], probability[~churned]
-    if len(left) < 2 or len(stayed) < 2:
-        return float("nan"), float("nan")
-    won = _placements(left, stayed)
-    lost = 1 - _placements(stayed, left)
-    area = float(won.mean())
-    error = np.sqrt(won.var(ddof=1) / len(left) + lost.var(ddof=1) / len(stayed))
-    return area, float(error)
 
 
 def measure_gap(churned: Flags, probability: Floats) -> tuple[float, float]:
@@ -135,15 +114,6 @@ def estimate_performance(
     estimates = (estimate_auc(probability), profit, mean)
     found = [(one, float(low[i]), float(high[i])) for i, one in enumerate(estimates)]
     return found[0], found[1], found[2]
-
-
-def _placements(these: Floats, others: Floats) -> Floats:
-    """For each of `these` the share of `others` below it, equal ones counting half."""
-    ranked = np.sort(others)
-    below = np.searchsorted(ranked, these, side="left")
-    upto = np.searchsorted(ranked, these, side="right")
-    shares: Floats = (below + upto) / 2 / len(ranked)
-    return shares
 
 
 def _mid_ranks(values: Floats) -> Floats:

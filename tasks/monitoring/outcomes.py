@@ -13,13 +13,13 @@ import numpy as np
 from tasks.alarms import MonitoringSettings
 from tasks.monitoring.measures import (
     make_interval,
-    measure_auc,
     measure_calibration_error,
     measure_gap,
     measure_profit,
 )
 from tasks.monitoring.money import Flags, Floats, Money
 from tasks.quality import WeekQuality
+from tasks.significance import measure_auc
 
 if TYPE_CHECKING:
     from tasks.standings import Standing
@@ -153,6 +153,9 @@ class _Judged:
         money: Money,
         confidence: float,
     ) -> WeekQuality:
+        churners = int(self.churned.sum())
+        # One customer of a class says nothing of how much it varies.
+        both = min(churners, len(self.churned) - churners) > 1
         area, error = measure_auc(self.churned, self.probability)
         gap, gap_error = measure_gap(self.churned, self.probability)
         profit, profit_error = measure_profit(self.churned, self.expected, self.value_amount, money)
@@ -164,8 +167,8 @@ class _Judged:
             population=population,
             customers=len(self.churned),
             contacted=contacted,
-            churners=int(self.churned.sum()),
-            auc=make_interval(area, error, confidence) if np.isfinite(area + error) else None,
+            churners=churners,
+            auc=make_interval(area, error, confidence) if both else None,
             gap=make_interval(gap, gap_error, confidence),
             calibration_error=measure_calibration_error(self.churned, self.probability),
             profit=make_interval(profit, profit_error, confidence),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tasks.archive import find_findings
 from tasks.crash import crash_point
 from tasks.durability import write_page
+from tasks.escaping import open_templates
 from tasks.exports import export_directory
 from tasks.monitoring.alerts import Alert, Precision, list_alerts, measure_precision
 from tasks.monitoring.outcomes import choose_judged
@@ -167,12 +168,4 @@ def _draw(weeks: Sequence[WeekQuality], promise: Figure | None) -> str:
 
 @functools.cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return open_templates(TEMPLATES)

@@ -57,7 +57,7 @@ def _watch_model(
     found = watch(
         lake, champion, predictor, tonight, reference, sources, has_weeks=has_weeks, actor=actor
     )
-    follow_alerts(lake, champion, found, find_promise(lake, champion), send_event, actor=actor)
+    follow_alerts(lake, champion, found, find_promise(champion), send_event, actor=actor)
     report = publish_report(lake, found)
     publish_markdown(
         f"monitoring {lake.deployment}", _describe(report), "How the model is doing, and alerts"

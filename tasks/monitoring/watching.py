@@ -12,10 +12,11 @@ import numpy as np
 
 from tasks.archive import find_findings, insert_findings
 from tasks.crash import crash_point
+from tasks.exports import find_scoring
 from tasks.findings import Words
 from tasks.handles import Champion, FeatureTable, Interval, Predictor
 from tasks.monitoring.alerts import Wanted, choose_new, insert_new, list_alerts
-from tasks.monitoring.inputs import Shift, adjust, find_shifts
+from tasks.monitoring.inputs import Shift, find_shifts
 from tasks.monitoring.judging import want_alerts
 from tasks.monitoring.measures import estimate_performance
 from tasks.monitoring.money import Floats, Money
@@ -31,6 +32,7 @@ from tasks.quality import (
     PerformanceEstimate,
     ReferenceFindings,
 )
+from tasks.significance import adjust_by_holm
 
 if TYPE_CHECKING:
     from tasks.warehouse import Lake
@@ -102,7 +104,7 @@ def name_watch(lake: Lake, champion: Champion, tonight: FeatureTable) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def find_promise(lake: Lake, champion: Champion) -> Interval | None:
+def find_promise(champion: Champion) -> Interval | None:
     """The champion's AUC in its final test, with its interval; None where it has none."""
     found = champion.metrics.get("auc")
     return found if found is not None and np.isfinite(found).all() else None
@@ -134,7 +136,7 @@ def _look(
         Money.of(settings.economics, drawn / max(1, customers)),
         drawn / max(1, customers),
     )
-    promised = find_promise(lake, champion)
+    promised = find_promise(champion)
     estimate = _estimate(lake, champion, pricing, columns[VALUE], drawn / max(1, customers))
     notes: list[Words] = []
     inputs: list[InputDrift] = []
@@ -179,7 +181,7 @@ def _look(
         notes=tuple(notes),
         model_version=champion.version,
         model_hash=champion.model_hash,
-        scoring_id=_find_scoring(lake, tonight.as_of[-1]),
+        scoring_id=find_scoring(lake, tonight.as_of[-1]),
         customers=customers,
         weeks=weeks,
         estimate=estimate,
@@ -214,7 +216,7 @@ def _estimate(
         auc=auc,
         profit=(profit[0] / share, profit[1] / share, profit[2] / share),
         churn_share=churned,
-        promised_auc=find_promise(lake, champion),
+        promised_auc=find_promise(champion),
     )
 
 
@@ -239,7 +241,7 @@ def _price_inputs(
 ) -> list[InputDrift]:
     """Every input with what it costs, the dearest first."""
     profiles = {one.name: one for one in reference.inputs}
-    adjusted = adjust([one.p_value for one in shifts])
+    adjusted = adjust_by_holm([one.p_value for one in shifts])
     monitoring = lake.settings.monitoring
     found = [
         InputDrift(
@@ -325,15 +327,3 @@ def _predict(predictor: Predictor, matrix: Floats, names: Sequence[str]) -> Floa
         }
     )
     return np.asarray(predictor.predict(table), dtype=np.float64)
-
-
-def _find_scoring(lake: Lake, as_of: datetime) -> str | None:
-    if "scores" not in lake.tables():
-        return None
-    found = lake.scalar(
-        "select arg_max(export_id, exported_at) from lake.ledger.exports"
-        " where kind = 'scores.parquet'"
-        " and export_id in (select scoring_id from lake.main.scores where as_of = $as_of)",
-        {"as_of": as_of},
-    )
-    return None if found is None else str(found)

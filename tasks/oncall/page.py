@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from tasks.escaping import show_controls
+from tasks.escaping import open_templates
 from tasks.oncall.commands import WAIVED_DAYS, list_choices, list_waivable
 from tasks.oncall.drawing import draw_trend
 from tasks.oncall.impact import impact_figures, impact_remarks
@@ -213,24 +213,8 @@ def _render(template: str, **values: Any) -> str:
 
 @functools.cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_show,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = open_templates(TEMPLATES)
     environment.globals["style"] = Markup(read_style())  # noqa: S704  (a file of ours)
     environment.filters["time"] = format_time
     environment.filters["count"] = lambda number: f"{number:,}"
     return environment
-
-
-def _show(value: Any) -> Any:
-    """Text with its control characters made visible; markup of ours as it is."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return show_controls(value)

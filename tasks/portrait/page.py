@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from tasks.escaping import show_controls
+from tasks.escaping import open_templates
 from tasks.portrait import sections, verdicts
 from tasks.portrait.figures import draw_calibration, draw_forecast, draw_reasons, draw_survival
 from tasks.portrait.gathering import Portrait
@@ -181,20 +181,4 @@ def _hash(content: bytes) -> str:
 
 @functools.cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_show,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _show(value: Any) -> Any:
-    """Text with its control characters made visible; markup of ours as it is."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return show_controls(value)
+    return open_templates(TEMPLATES)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import DataRejected
+from tasks.exports import find_scoring
 from tasks.handles import Champion, FeatureTable, Predictor
 from tasks.progress import show_progress
 from tasks.reasons.grouping import Grouping, group_features
@@ -18,7 +19,6 @@ from tasks.reasons.reading import (
     LabelledRows,
     as_table,
     find_constant,
-    find_scoring,
     find_segmentation,
     read_labelled,
     read_newest,

@@ -180,14 +180,6 @@ def drawn_customers(share: float, seed: int) -> str:
     return f"md5_number_lower(customer_id || {literal(str(seed))}) % {_BUCKETS} < {least}"
 
 
-def find_scoring(lake: Lake, as_of: datetime) -> str | None:
-    """The newest scoring run of a cut-off; None where it was not scored."""
-    if "scores" not in lake.tables():
-        return None
-    rows = lake.rows(lake.text(SQL / "newest_scoring.sql"), {"as_of": as_of})
-    return str(rows[0]["scoring_id"]) if rows else None
-
-
 def find_segmentation(lake: Lake, as_of: datetime) -> str | None:
     """The newest run that put the customers of a cut-off into segments; None: there is none."""
     rows = lake.rows(lake.text(SQL / "newest_segmentation.sql"), {"as_of": as_of})

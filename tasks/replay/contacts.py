@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tasks.crash import crash_point
+from tasks.economics import Economics
 from tasks.warehouse import Lake, quote
 
 if TYPE_CHECKING:
@@ -26,19 +27,6 @@ _COLUMNS = (
     "as_of TIMESTAMPTZ, policy VARCHAR, customer_id VARCHAR, value_amount DOUBLE,"
     " probability DOUBLE"
 )
-
-
-class Money(Protocol):
-    """The house's one formula of what a contact brings (`tasks/churn/profit.py`)."""
-
-    @property
-    def currency(self) -> str: ...
-
-    def choose(self, probability: np.ndarray, value_amount: np.ndarray) -> np.ndarray: ...
-
-    def expected_returns(self, probability: np.ndarray, value_amount: np.ndarray) -> np.ndarray: ...
-
-    def realised_returns(self, churned: np.ndarray, value_amount: np.ndarray) -> np.ndarray: ...
 
 
 def find_features(lake: Lake, as_of: datetime) -> str | None:
@@ -70,7 +58,7 @@ def choose_contacts(
     as_of: datetime,
     scoring_id: str,
     policies: Mapping[str, Predictor],
-    money: Money,
+    money: Economics,
     horizon_days: int,
 ) -> dict[str, int]:
     """Choose and keep each policy's list of a step; how many customers are on each.

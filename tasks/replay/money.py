@@ -6,21 +6,21 @@ blocks, the same for all policies, so that a difference has the interval of a di
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.replay.contacts import POLICIES, SERVED, Money
+from tasks.economics import Economics, add_up
+from tasks.replay.contacts import POLICIES, SERVED
 
 if TYPE_CHECKING:
     from tasks.histories import ReplaySettings
 
-_CENT = Decimal("0.01")
 Floats = NDArray[np.float64]
 
 
@@ -54,7 +54,7 @@ class Account:
         return next((one for one in self.sums if one.policy == policy), None)
 
 
-def settle(outcomes: Any, money: Money, settings: ReplaySettings, seed: int) -> Account:
+def settle(outcomes: Any, money: Economics, settings: ReplaySettings, seed: int) -> Account:
     """Add up the matured contacts; `outcomes` as `read_outcomes` gives them.
 
     Only steps in which every policy had its say are compared: a rule that was not yet known has
@@ -100,12 +100,6 @@ def settle(outcomes: Any, money: Money, settings: ReplaySettings, seed: int) -> 
         tuple(sums),
         {name: tuple(float(one) for one in amounts) for name, amounts in by_week.items()},
     )
-
-
-def add_up(amounts: Sequence[float] | Floats) -> Decimal:
-    """A sum in cents exactly."""
-    cents = (Decimal(repr(float(a))).quantize(_CENT, ROUND_HALF_EVEN) for a in amounts)
-    return sum(cents, start=Decimal("0.00"))
 
 
 def draw_blocks(steps: int, block: int, resamples: int, seed: int) -> NDArray[np.int64]:

@@ -10,10 +10,10 @@ import functools
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.durability import write_page
-from tasks.escaping import show_controls
+from tasks.escaping import open_templates
 from tasks.replay.drawing import draw_money, draw_strip
 from tasks.replay.planting import WORDS
 
@@ -89,26 +89,8 @@ def render_page(
 
 @functools.cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    made = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_show,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = open_templates(TEMPLATES)
     made.filters["amount"] = lambda value: f"{float(value):,.0f}"
     made.filters["signed"] = lambda value: f"{float(value):+,.0f}"
     made.filters["number"] = lambda value: f"{value:,}"
     return made
-
-
-def _show(value: Any) -> Any:
-    """Text with its control characters made visible; markup of ours as it is."""
-    from markupsafe import Markup
-
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return show_controls(value)

@@ -154,7 +154,7 @@ def deliver(
             twin = target.with_name(f"{again}.csv")
             wanted.add(twin)
             if not twin.is_file():
-                _copy(one.path, twin)
+                copy_file(one.path, twin)
             changed.append(Delivery(one.source, twin, one.path, is_twin=True))
         change = [plant for plant in faults if plant.kind != "duplicate_file"]
         if change:
@@ -166,7 +166,7 @@ def deliver(
         if change:
             _write(one.path, target, change, source, slices, one, settings)
         else:
-            _copy(one.path, target)
+            copy_file(one.path, target)
     for path in folder.glob("*/*.csv"):
         if path not in wanted:
             path.unlink()
@@ -180,7 +180,8 @@ def _is_of(plant: Plant, weeks: Sequence[Week], one: Slice, table: str) -> bool:
     return not lasting and week is not None and table == wanted and one.as_of == week.as_of
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a delivery: whoever looks sees the whole of it or the one before."""
     aside = target.with_name(f".{target.name}.aside")
     shutil.copyfile(source, aside)
     aside.replace(target)
@@ -209,6 +210,11 @@ def _write(
         else:
             change = _change(plant.kind, source)
             rows = [kept for row in rows if (kept := change(row)) is not None]
+    write_rows(target, columns, rows)
+
+
+def write_rows(target: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """Write a delivery: whoever looks sees the whole of it or the one before."""
     aside = target.with_name(f".{target.name}.aside")
     with aside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")

@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.contracts import LEDGER
 from tasks.crash import crash_point
 from tasks.incidents.queue import list_incidents
 from tasks.incidents.runs import FAULT_CODES
@@ -104,9 +103,7 @@ def gate_decisions(lake: Lake, since: datetime, until: datetime) -> list[dict[st
 
 
 def read_alerts(lake: Lake, since: datetime, until: datetime) -> list[dict[str, Any]]:
-    """What monitoring has raised in [since, until), oldest first; none where it keeps no alerts."""
-    if "alerts" not in LEDGER:
-        return []
+    """What monitoring has raised in [since, until), oldest first."""
     return lake.rows(
         "select alert_id, any_value(kind) as kind, any_value(subject) as subject,"
         " min(raised_at) as raised_at, arg_max(state, recorded_at) as state"

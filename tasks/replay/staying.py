@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from tasks.contracts import CONTRACTS
 from tasks.replay.contacts import SERVED
-from tasks.replay.planting import find_column
+from tasks.replay.planting import find_column, write_rows
 from tasks.warehouse import Connection, Lake, literal, quote, scratch
 
 if TYPE_CHECKING:
@@ -214,7 +214,9 @@ def write_stays(
     for name in {one.source for one in slices}:
         shutil.rmtree(folder / name / f"{as_of:%Y-%m-%d}", ignore_errors=True)
     for (name, part), found in rows.items():
-        _write(folder / name / f"{as_of:%Y-%m-%d}" / f"{part}.csv", found)
+        target = folder / name / f"{as_of:%Y-%m-%d}" / f"{part}.csv"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_rows(target, list(found[0]), found)
     return Stays(len(listed), len(lapsing), stayed)
 
 
@@ -236,16 +238,6 @@ def _repeat(source: Source, row: Row, key: str, moment: datetime) -> Row:
     return made
 
 
-def _write(path: Path, rows: Sequence[Row]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.aside")
-    with aside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    aside.replace(path)
-
-
 def join_stays(slices: Sequence[Slice], as_of: datetime, folder: Path, joined: Path) -> list[Slice]:
     """The slices with the orders of those who stayed, as they are delivered up to a step.
 
@@ -262,7 +254,9 @@ def join_stays(slices: Sequence[Slice], as_of: datetime, folder: Path, joined: P
             parts = sorted((folder / one.source).glob(f"*/{one.part}.csv"))
             extra = [row for path in parts for row in _rows(path)]
             if extra:
-                _write(target, [*_rows(one.path), *extra])
+                rows = [*_rows(one.path), *extra]
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_rows(target, list(rows[0]), rows)
         found.append(replace(one, path=target) if target.is_file() else one)
     return found
 

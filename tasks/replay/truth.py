@@ -10,24 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from tasks.replay.contacts import Money
+from tasks.economics import Economics
 from tasks.replay.money import Account
 
 _READ = ("customer_id", "lapse_probability", "contact_effect_on_lapse")
-
-
-class Effect(Money, Protocol):
-    """The formula with what it assumes of a contact: a Beta distribution of the share kept."""
-
-    @property
-    def accept_share(self) -> float: ...
-
-    @property
-    def accept_certainty(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +32,7 @@ class Check:
 
 
 def compare_truth(
-    outcomes: Any, truths: Mapping[str, Any], money: Effect, account: Account
+    outcomes: Any, truths: Mapping[str, Any], money: Economics, account: Account
 ) -> list[Check]:
     """Each policy's sum, and each lead of the champion, against what was to be expected.
 
@@ -116,7 +106,7 @@ def compare_truth(
     return checks
 
 
-def _check_effect(lapse: np.ndarray, effect: np.ndarray, money: Effect) -> Check:
+def _check_effect(lapse: np.ndarray, effect: np.ndarray, money: Economics) -> Check:
     """The share of leavers whom a contact keeps: as `economics` assumes it, and as it is."""
     from scipy.stats import beta
 

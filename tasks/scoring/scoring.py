@@ -23,6 +23,7 @@ from tasks.exports import (
     arrow_schema,
     export_directory,
     find_exports,
+    find_scoring,
     insert_exports,
     is_whole,
     put_in_place,
@@ -407,13 +408,7 @@ def _restore_exports(
 
 
 def _is_newest(lake: Lake, table: ScoreTable) -> bool:
-    newest = lake.scalar(
-        "select arg_max(export_id, exported_at) from lake.ledger.exports"
-        " where kind = 'scores.parquet'"
-        " and export_id in (select scoring_id from lake.main.scores where as_of = $as_of)",
-        {"as_of": table.as_of},
-    )
-    return bool(newest == table.scoring_id)
+    return find_scoring(lake, table.as_of) == table.scoring_id
 
 
 def _with_files(table: ScoreTable, files: tuple[ExportFile, ...]) -> ScoreTable:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.archive import find_findings, insert_findings
 from tasks.crash import crash_point
 from tasks.errors import DataRejected
+from tasks.exports import find_scoring
 from tasks.findings import Movement, SegmentFindings
 from tasks.segments.champion import Segmented
 from tasks.segments.data import VALUE_COLUMN, taught_at
@@ -56,21 +57,12 @@ class Profile:
 
 def find_sources(lake: Lake, as_of: datetime) -> Sources:
     """The newest scoring and the newest lifetime values of a cut-off."""
-    scoring = None
-    if "scores" in lake.tables():
-        rows = lake.rows(
-            "select export_id from lake.ledger.exports where kind = 'scores.parquet'"
-            " and export_id in (select scoring_id from lake.main.scores where as_of = $as_of)"
-            " order by exported_at desc limit 1",
-            {"as_of": as_of},
-        )
-        scoring = str(rows[0]["export_id"]) if rows else None
     rows = lake.rows(
         "select finding_id from lake.ledger.findings where kind = 'value' and as_of = $as_of"
         " order by recorded_at desc limit 1",
         {"as_of": as_of},
     )
-    return Sources(scoring, str(rows[0]["finding_id"]) if rows else None)
+    return Sources(find_scoring(lake, as_of), str(rows[0]["finding_id"]) if rows else None)
 
 
 def find_previous(lake: Lake, as_of: datetime) -> tuple[str, datetime] | None:

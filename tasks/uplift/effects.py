@@ -10,13 +10,13 @@ about half as wide again as one for a single look, which is told beside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.evidence import Effect, Measure
+from tasks.significance import deviation_of
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -63,8 +63,6 @@ def measure_effect(
 
     `scale` is the effect that the mixture is sharpest for, in standard deviations of the outcome.
     """
-    from scipy.stats import norm
-
     outcome = trial.outcome(measure)
     drawn = trial.treated.astype(np.float64)
     lots = int(trial.lots.max()) + 1 if len(trial) else 0
@@ -92,7 +90,7 @@ def measure_effect(
     alpha = 1 - confidence
     growth = (scale * spread / error) ** 2
     half = error * _valid_quantile(scale * spread / error, alpha)
-    once = error * float(norm.ppf(1 - alpha / 2))
+    once = error * deviation_of(confidence)
     return Effect(
         measure=measure,
         estimate=estimate,
@@ -140,21 +138,6 @@ def count_needed(drawn_share: float, scale: float, confidence: float) -> int:
     for _ in range(20):
         quantile = _valid_quantile(quantile + _POWER_QUANTILE, 1 - confidence)
     return math.ceil(((quantile + _POWER_QUANTILE) / scale) ** 2 / (share * (1 - share)))
-
-
-def adjust_by_holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values (1979), in the order given.
-
-    >>> adjust_by_holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = largest
-    return adjusted
 
 
 def check_lot(sizes: Codes, drawn: Codes, share: float) -> float:

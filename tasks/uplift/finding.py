@@ -22,6 +22,7 @@ from tasks.uplift.ladder import ListName, climb
 from tasks.uplift.ranking import judge_ranking
 from tasks.uplift.subjects import (
     Campaign,
+    Staged,
     Subjects,
     read_arms,
     read_subjects,
@@ -48,7 +49,8 @@ _BEYOND_CHANCE = 5.0
 class Plan:
     """What will be found out: `cutoffs` are the moments whose features are needed, maybe none.
 
-    `done` is what an earlier run of the same name has published.
+    `staged` tells of the temporary tables that planning has filled, which finding out reads; `done`
+    is what an earlier run of the same name has published.
     """
 
     run_id: str
@@ -57,6 +59,7 @@ class Plan:
     snapshot: Snapshot
     cutoffs: tuple[datetime, ...]
     ranking: Ranking
+    staged: Staged
     undeclared: tuple[Campaign, ...]
     done: UpliftFindings | None
 
@@ -105,7 +108,7 @@ def plan_uplift(
     }
     run_id = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
     done = recall_findings(lake, UpliftFindings, run_id)
-    return Plan(run_id, as_of, known_by, snapshot, cutoffs, ranking, undeclared, done)
+    return Plan(run_id, as_of, known_by, snapshot, cutoffs, ranking, staged, undeclared, done)
 
 
 def _can_learn(lake: Lake, settings: Settings) -> bool:
@@ -120,9 +123,12 @@ def _can_learn(lake: Lake, settings: Settings) -> bool:
 
 
 def find_uplift(lake: Lake, plan: Plan, table: FeatureTable | None) -> UpliftFindings:
-    """The ladder, and the contest of the strategies where there is enough to learn from."""
+    """The ladder, and the contest of the strategies where there is enough to learn from.
+
+    On the connection on which it was planned: what was staged there is read again.
+    """
     settings = lake.settings
-    staged = stage_subjects(lake, plan.as_of, plan.known_by, plan.snapshot, settings)
+    staged = plan.staged
     subjects: dict[tuple[str, str], Subjects] = {}
     for listed_for, action in staged.actions:
         found = read_subjects(lake, listed_for, action)

@@ -10,7 +10,8 @@ import numpy as np
 
 from tasks.evidence import Effect, EffectVerdict, EvidenceCell
 from tasks.findings import Words
-from tasks.uplift.effects import Trial, adjust_by_holm, count_needed, measure_effect
+from tasks.significance import adjust_by_holm
+from tasks.uplift.effects import Trial, count_needed, measure_effect
 
 if TYPE_CHECKING:
     from tasks.incrementality import UpliftSettings

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.evidence import Ranking
 from tasks.findings import Words
+from tasks.significance import deviation_of, measure_auc
 from tasks.uplift.subjects import SQL
 from tasks.visibility import supersessions, visible
 
@@ -54,7 +55,7 @@ def judge_ranking(
             scores = rows["probability"].to_numpy().astype(np.float64)
             lapsed = rows["lapsed"].to_numpy().astype(bool)
             if lapsed.any() and not lapsed.all():
-                auc, low, high = measure_auc(scores, lapsed, settings.uplift.confidence)
+                auc, low, high = bound_auc(scores, lapsed, settings.uplift.confidence)
                 scored_at = rows["as_of"][0].as_py().astimezone(UTC)
                 return _tell("scores", auc, low, high, scored_at, rows.num_rows)
     auc_found = ((champion or {}).get("metrics") or {}).get("auc") or {}
@@ -77,25 +78,16 @@ def judge_ranking(
     )
 
 
-def measure_auc(
+def bound_auc(
     scores: Floats, events: NDArray[np.bool_], confidence: float
 ) -> tuple[float, float, float]:
-    """The area under the ROC curve with its interval (DeLong et al. 1988).
+    """The area under the ROC curve with its interval, within 0 and 1.
 
-    >>> measure_auc(np.array([0.1, 0.2, 0.8, 0.9]), np.array([False, False, True, True]), 0.95)
+    >>> bound_auc(np.array([0.1, 0.2, 0.8, 0.9]), np.array([False, False, True, True]), 0.95)
     (1.0, 1.0, 1.0)
     """
-    from scipy.stats import norm, rankdata
-
-    ranks = rankdata(scores)
-    positive, negative = int(events.sum()), int((~events).sum())
-    above = (ranks[events] - rankdata(scores[events])) / negative
-    below = 1 - (ranks[~events] - rankdata(scores[~events])) / positive
-    auc = float(above.mean())
-    variance = sum(
-        float(part.var(ddof=1)) / len(part) if len(part) > 1 else 0.25 for part in (above, below)
-    )
-    half = float(norm.ppf(0.5 + confidence / 2)) * math.sqrt(variance)
+    auc, error = measure_auc(events, scores)
+    half = deviation_of(confidence) * error
     return auc, max(0.0, auc - half), min(1.0, auc + half)
 
 

@@ -64,7 +64,6 @@ class Subjects:
     segments: NDArray[np.object_]
     drivers: NDArray[np.object_]
     sources: tuple[str, ...]
-    lots: int
     first_at: datetime
     last_at: datetime
 
@@ -229,7 +228,6 @@ def read_subjects(lake: Lake, listed_for: str, action: str) -> Subjects | None:
         segments=np.asarray(rows["segment_id"].to_pylist(), dtype=object),
         drivers=np.asarray(rows["driver"].to_pylist(), dtype=object),
         sources=tuple(sorted(set(rows["source"].to_pylist()))),
-        lots=len(set(rows["lot_number"].to_pylist())),
         first_at=min(moments).astimezone(UTC),
         last_at=max(moments).astimezone(UTC),
     )

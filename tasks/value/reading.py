@@ -223,14 +223,6 @@ def read_served(
     )
 
 
-def find_scoring(lake: Lake, as_of: datetime) -> str | None:
-    """The newest scoring of a cut-off, or None."""
-    if "scores" not in lake.tables():
-        return None
-    rows = lake.rows(lake.text(_SQL / "newest_scoring.sql"), {"as_of": as_of})
-    return str(rows[0]["scoring_id"]) if rows else None
-
-
 def _require_columns(table: FeatureTable) -> Sequence[str]:
     missing = [name for name in BASICS if name not in table.feature_names]
     if missing:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.errors import ServiceDown
+from tasks.exports import find_scoring
 from tasks.findings import ValueFindings
 from tasks.handles import FeatureTable, Snapshot
 from tasks.orchestration import publish_markdown, step
@@ -17,7 +18,7 @@ from tasks.tracking.tracker import open_tracker
 from tasks.value.contracts import value_contracts
 from tasks.value.horizons import Horizons, find_horizon_days, plan_horizons
 from tasks.value.publishing import Valuation, find_run, name_run
-from tasks.value.reading import find_first_order, find_scoring, name_orders, see_orders
+from tasks.value.reading import find_first_order, name_orders, see_orders
 from tasks.value.valuing import require_horizon, value_orders
 from tasks.warehouse import Lake
 

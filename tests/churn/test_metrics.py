@@ -15,7 +15,8 @@ from tasks.churn.metrics import (
     draw_weights,
     measure,
 )
-from tasks.churn.profit import Economics, sum_profit
+from tasks.churn.profit import sum_profit
+from tasks.economics import Economics
 from tests.churn.made_up import economics_settings
 
 ECONOMICS = Economics.of(economics_settings())

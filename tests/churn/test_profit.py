@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from tasks.churn.profit import Economics, expected_maximum_profit, sum_profit
+from tasks.churn.profit import expected_maximum_profit, sum_profit
+from tasks.economics import Economics
 from tests.churn.made_up import economics_settings
 
 # Contact 1, offer 10, worth 200, Beta(6, 14): the setting of Verbraken et al.

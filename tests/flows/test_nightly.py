@@ -118,7 +118,7 @@ def test_a_night_is_completed_and_nothing_of_it_is_lost(
             assert {row["customer_id"] for row in known} == {row["customer_id"] for row in rows}
         kinds = lake.rows("select kind, count(*) as runs from lake.ledger.findings group by kind")
     assert {row["kind"]: row["runs"] for row in kinds} == dict.fromkeys(
-        (set(FINDINGS) | {"uplift"}) - {"decay"}, 1
+        set(FINDINGS) - {"decay"}, 1
     )
     told = shop.ask("report", "--lang", "ko")
     assert told["missing"] == []

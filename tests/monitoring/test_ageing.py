@@ -11,7 +11,7 @@ import pytest
 from tasks.alarms import MonitoringSettings
 from tasks.churn.ageing import measure_ageing
 from tasks.churn.data import TrainingData
-from tasks.churn.profit import Economics
+from tasks.economics import Economics
 from tasks.errors import DataRejected
 from tasks.handles import Interval
 from tasks.monitoring.ageing import recommend, sum_up

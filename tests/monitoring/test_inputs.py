@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tasks.monitoring.inputs import adjust, find_shifts, place_values, profile_input, take_back
+from tasks.monitoring.inputs import find_shifts, place_values, profile_input, take_back
 from tasks.monitoring.money import Money
 from tasks.monitoring.pricing import VALUE, Pricing
 from tasks.quality import InputProfile
 from tasks.sections import EconomicsSettings
+from tasks.significance import adjust_by_holm
 
 CUTOFFS, CUSTOMERS = 8, 400
 DAYS = np.arange(CUTOFFS) * 30.0
@@ -63,17 +62,8 @@ def test_noise_raises_an_alarm_no_more_often_than_alpha() -> None:
         made = [profile(f"input_{n}", random) for n in range(8)]
         tonight = {one.name: random.gamma(2, 10, CUSTOMERS) for one in made}
         found = find_shifts(made, DAYS, tonight, TONIGHT)
-        alarms += min(adjust([one.p_value for one in found])) <= 0.05
+        alarms += min(adjust_by_holm([one.p_value for one in found])) <= 0.05
     assert alarms <= 6  # 2 are expected
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
-def test_adjusting_keeps_the_order_and_never_lowers(p_values: list[float]) -> None:
-    adjusted = adjust(p_values)
-    assert all(new >= old for new, old in zip(adjusted, p_values, strict=True))
-    order = np.argsort(p_values, kind="stable")
-    assert np.all(np.diff(np.asarray(adjusted)[order]) >= 0)
-    assert max(adjusted) <= 1
 
 
 def test_values_taken_back_have_the_old_distribution_and_the_new_order() -> None:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tasks.churn.metrics import area_under_curve
-from tasks.churn.profit import Economics
+from tasks.economics import Economics
 from tasks.monitoring.measures import (
-    deviation_of,
     estimate_auc,
     estimate_performance,
     make_interval,
-    measure_auc,
     measure_calibration_error,
     measure_gap,
     measure_profit,
 )
 from tasks.monitoring.money import Money
 from tasks.sections import EconomicsSettings
+from tasks.significance import measure_auc
 
 ECONOMICS = EconomicsSettings()
 
@@ -30,23 +26,6 @@ def draw(seed: int, rows: int = 600) -> tuple[np.ndarray, np.ndarray, np.ndarray
     random = np.random.default_rng(seed)
     chance = random.beta(1, 3, rows)
     return chance, random.random(rows) < chance, random.gamma(2, 60, rows)
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.9]), st.booleans()), min_size=4).filter(
-        lambda rows: 2 <= sum(left for _, left in rows) <= len(rows) - 2
-    )
-)
-def test_the_area_is_that_of_the_training(rows: list[tuple[float, bool]]) -> None:
-    chance = np.asarray([one for one, _ in rows])
-    churned = np.asarray([left for _, left in rows])
-    area, error = measure_auc(churned, chance)
-    assert area == pytest.approx(area_under_curve(churned, chance))
-    assert error >= 0
-
-
-def test_with_one_class_there_is_no_area() -> None:
-    assert np.isnan(measure_auc(np.zeros(5, bool), np.linspace(0, 1, 5))[0])
 
 
 def test_a_contact_is_worth_what_it_is_in_training() -> None:
@@ -130,7 +109,3 @@ def test_calibration_error_sees_what_the_mean_hides() -> None:
     churned[:150] = churned[500:650] = True
     assert measure_gap(churned, chance)[0] == pytest.approx(0.0)
     assert measure_calibration_error(churned, chance) == pytest.approx(0.1)
-
-
-def test_deviations_are_those_of_the_normal_law() -> None:
-    assert deviation_of(0.95) == pytest.approx(1.96, abs=0.001)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.churn.profit import Economics
+from tasks.economics import Economics
 from tasks.histories import ReplaySettings
 from tasks.replay.money import draw_blocks, settle
 from tasks.replay.truth import compare_truth

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.churn.profit import Economics
+from tasks.economics import Economics
 from tasks.errors import DataRejected
 from tasks.handles import Champion, FeatureTable, Predictor
 from tasks.registry.integrity import load_predictor

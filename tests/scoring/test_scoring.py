@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from tasks.churn.profit import Economics
 from tasks.contracts import SCORES
+from tasks.economics import Economics
 from tasks.errors import DataRejected, HoldfastError
 from tasks.exports import hash_file
 from tasks.handles import Champion, Predictor

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from tasks.churn.metrics import measure
-from tasks.churn.profit import Economics
+from tasks.economics import Economics
 from tests.churn.made_up import economics_settings
 
 pytestmark = pytest.mark.statistics

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tasks.uplift.effects import (
     Trial,
-    adjust_by_holm,
     check_lot,
     compare_arms,
     count_needed,
@@ -118,17 +115,6 @@ def test_so_many_are_needed() -> None:
     assert 5000 < needed < 8000
     assert count_needed(0.5, 0.2, 0.95) == pytest.approx(needed / 4, rel=0.01)
     assert count_needed(0.9, 0.1, 0.95) > 2.5 * needed
-
-
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
-@given(st.lists(st.floats(0, 1), max_size=12))
-def test_holm_never_lowers_and_keeps_the_order(p_values: list[float]) -> None:
-    adjusted = adjust_by_holm(p_values)
-    assert all(raw <= new <= 1 for raw, new in zip(p_values, adjusted, strict=True))
-    ranked = [adjusted[place] for place in np.argsort(p_values, kind="stable")]
-    assert ranked == sorted(ranked)
-    if p_values:
-        assert min(adjusted) == min(1.0, len(p_values) * min(p_values))
 
 
 def test_a_lot_that_was_none_is_found() -> None:

@@ -12,7 +12,7 @@ from tasks.incrementality import UpliftSettings
 from tasks.uplift.effects import Trial
 from tasks.uplift.ladder import climb
 from tasks.uplift.publishing import is_measured
-from tasks.uplift.ranking import measure_auc
+from tasks.uplift.ranking import bound_auc
 from tasks.uplift.subjects import Subjects
 from tests.uplift.test_effects import join, make_trial
 
@@ -28,7 +28,7 @@ def make_subjects(parts: dict[str, Trial], reasons: dict[str, str] | None = None
         [np.full(len(part), name, dtype=object) for name, part in parts.items()]
     )
     drivers = np.array([(reasons or {}).get(one) for one in labels], dtype=object)
-    return Subjects(trial, labels, drivers, ("action list",), 1, DAY, DAY)
+    return Subjects(trial, labels, drivers, ("action list",), DAY, DAY)
 
 
 def by_name(cells: tuple[EvidenceCell, ...]) -> dict[str, EvidenceCell]:
@@ -119,11 +119,11 @@ def test_the_interval_of_a_ranking_covers() -> None:
     covered = 0
     for _ in range(300):
         events = generator.random(400) < 0.2
-        _, low, high = measure_auc(generator.normal(size=400) + events, events, 0.95)
+        _, low, high = bound_auc(generator.normal(size=400) + events, events, 0.95)
         covered += low <= 0.7602 <= high
     assert 273 <= covered <= 297
 
 
 def test_ties_are_half() -> None:
     scores, events = np.array([1.0, 1.0, 1.0, 1.0]), np.array([True, False, True, False])
-    assert measure_auc(scores, events, 0.95)[0] == 0.5
+    assert bound_auc(scores, events, 0.95)[0] == 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
+from tasks.exports import find_scoring
 from tasks.features.building import build_features
 from tasks.findings import ValueFindings
 from tasks.handles import FeatureTable
@@ -12,7 +13,7 @@ from tasks.settings import Settings
 from tasks.value.contracts import value_contracts
 from tasks.value.horizons import Horizons, find_horizon_days, plan_horizons
 from tasks.value.publishing import Valuation, find_run, name_run
-from tasks.value.reading import find_first_order, find_scoring, name_orders, see_orders
+from tasks.value.reading import find_first_order, name_orders, see_orders
 from tasks.value.valuing import require_horizon, value_orders
 from tasks.warehouse import Lake
 from tests.features.shop import at
