@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tasks.crash import crash_point
+from tasks.decisions import append_decision
 from tasks.errors import LockHeld, UsageError
 from tasks.handles import Champion, Decision
 from tasks.keeping import second_place, verify_model
 from tasks.moments import read_clock
 from tasks.registry.champion import (
     KeptModel,
-    append_decisions,
     describe_kept,
     find_champion,
     latest_promotion,
@@ -84,7 +84,8 @@ def admit_candidate(
         crash_point("registry.before_admit")
         note = {"decision": decided.decision_id, "outcome": ADMIT}
         with lake.publish("holdfast", "decision: gate admit", note):
-            append_decisions(lake, [decided, candidate])
+            append_decision(lake, decided)
+            append_decision(lake, candidate)
     crash_point("registry.after_admit")
     return decided
 
@@ -185,7 +186,7 @@ def promote_candidate(
         note = {"decision": promotion.decision_id, "outcome": CHAMPION}
         with lake.publish("holdfast", "decision: promotion by rollout", note):
             alongside()
-            append_decisions(lake, [promotion])
+            append_decision(lake, promotion)
     crash_point("rollout.after_promote")
     champion = find_champion(lake)
     assert champion is not None

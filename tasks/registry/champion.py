@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from tasks.crash import crash_point
+from tasks.decisions import append_decision
 from tasks.errors import LockHeld, Refused, ServiceDown, StoredDataCorrupt
 from tasks.handles import Candidate, Champion, Decision, Interval, Predictor
 from tasks.keeping import combine_hashes, hash_files, keep_copy, second_place, verify_model
@@ -69,7 +70,7 @@ def record_decision(lake: Lake, decision: Decision) -> None:
     """Append a decision to the ledger."""
     crash_point("registry.before_verdict")
     with lake.writer_lock("record a decision"), _publish(lake, decision):
-        _insert(lake, decision)
+        append_decision(lake, decision)
     crash_point("registry.after_verdict")
 
 
@@ -123,8 +124,8 @@ def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str 
             )
         crash_point("registry.before_decision")
         with _publish(lake, promotion):
-            _insert(lake, decided)
-            _insert(lake, promotion)
+            append_decision(lake, decided)
+            append_decision(lake, promotion)
     crash_point("registry.after_decision")
     champion = find_champion(lake)
     assert champion is not None
@@ -150,16 +151,10 @@ def describe_kept(lake: Lake, kept: KeptModel) -> dict[str, Any]:
     }
 
 
-def append_decisions(lake: Lake, decisions: Sequence[Decision]) -> None:
-    """Append decisions in the transaction that surrounds this call."""
-    for decision in decisions:
-        _insert(lake, decision)
-
-
 def append_reign(lake: Lake, decision: Decision, *, actor: str) -> None:
     """Append a rollback in one transaction; hold the writer lock and compare the head before."""
     with _publish(lake, decision):
-        _insert(lake, decision, actor)
+        append_decision(lake, decision, actor=actor)
 
 
 def find_champion(lake: Lake) -> Champion | None:
@@ -316,27 +311,6 @@ def latest_promotion(lake: Lake, name: str) -> dict[str, Any] | None:
 def _publish(lake: Lake, decision: Decision) -> Any:
     extra = {"decision": decision.decision_id, "outcome": decision.outcome}
     return lake.publish(_ACTOR, f"decision: {decision.kind} {decision.outcome}", extra)
-
-
-def _insert(lake: Lake, decision: Decision, actor: str = _ACTOR) -> None:
-    lake.execute(
-        lake.text(_SQL / "insert_decision.sql"),
-        {
-            "decision_id": decision.decision_id,
-            "decided_at": decision.decided_at,
-            "kind": decision.kind,
-            "subject": decision.subject,
-            "outcome": decision.outcome,
-            "reason": decision.reason,
-            "evidence": json.dumps(decision.evidence, default=str, sort_keys=True),
-            "snapshot_id": decision.snapshot_id,
-            "model_name": decision.model_name,
-            "model_version": decision.model_version,
-            "model_hash": decision.model_hash,
-            "run_id": decision.run_id,
-            "actor": actor,
-        },
-    )
 
 
 def _restore(
