@@ -114,14 +114,13 @@ def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str 
         model_hash=kept.model_hash,
     )
     with lake.writer_lock("promote a model"):
-        found = latest_promotion(lake, registered.name)
-        found_id = found["decision_id"] if found else None
-        if found_id != expected:
-            raise LockHeld(
-                "Another promotion came first; this one compared with a champion that is no more.",
-                found=f"Version {found['model_version']} serves now." if found else "",
-                next_step="train or compare again",
-            )
+        demand_head(
+            lake,
+            registered.name,
+            expected,
+            "Another promotion came first; this one compared with a champion that is no more.",
+            "train or compare again",
+        )
         crash_point("registry.before_decision")
         with _publish(lake, promotion):
             append_decision(lake, decided)
@@ -155,6 +154,51 @@ def append_reign(lake: Lake, decision: Decision, *, actor: str) -> None:
     """Append a rollback in one transaction; hold the writer lock and compare the head before."""
     with _publish(lake, decision):
         append_decision(lake, decision, actor=actor)
+
+
+def demand_head(lake: Lake, name: str, expected: str | None, what: str, next_step: str) -> None:
+    """Raise LockHeld (75) unless the head of the chain is `expected`; hold the writer lock."""
+    found = latest_promotion(lake, name)
+    if (found["decision_id"] if found else None) != expected:
+        raise LockHeld(
+            what,
+            found=f"Version {found['model_version']} serves now." if found else "",
+            next_step=next_step,
+        )
+
+
+def decide_about(
+    model: Champion, kind: str, outcome: str, reason: str, evidence: Mapping[str, Any]
+) -> Decision:
+    """A new decision about a model that the ledger knows."""
+    return Decision(
+        decision_id=uuid4().hex,
+        decided_at=read_clock(),
+        kind=kind,
+        subject=model.name,
+        outcome=outcome,
+        reason=reason,
+        evidence=evidence,
+        model_name=model.name,
+        model_version=model.version,
+        model_hash=model.model_hash,
+        snapshot_id=model.snapshot_id,
+        run_id=model.run_id,
+    )
+
+
+def read_evidence(lake: Lake, decision_id: str) -> dict[str, Any]:
+    """What a decision was made by."""
+    row = lake.one(
+        "select evidence from lake.ledger.decisions where decision_id = $id", {"id": decision_id}
+    )
+    return dict(json.loads(row["evidence"]))
+
+
+def find_copy(model: Champion) -> Path:
+    """Where its files are: beside the damaged ones, where they were fetched again."""
+    beside = second_place(model.directory, model.files)
+    return beside if beside.is_dir() else model.directory
 
 
 def find_champion(lake: Lake) -> Champion | None:
@@ -332,19 +376,12 @@ def _restore(
         directory = keep_copy(fetched, champion.directory, champion.files)
     record_decision(
         lake,
-        Decision(
-            decision_id=uuid4().hex,
-            decided_at=read_clock(),
-            kind="integrity",
-            subject=champion.name,
-            outcome="restored",
-            reason=" ".join(str(cause).split()),
-            evidence={"directory": directory.name},
-            model_name=champion.name,
-            model_version=champion.version,
-            model_hash=champion.model_hash,
-            snapshot_id=champion.snapshot_id,
-            run_id=champion.run_id,
+        decide_about(
+            champion,
+            "integrity",
+            "restored",
+            " ".join(str(cause).split()),
+            {"directory": directory.name},
         ),
     )
 
