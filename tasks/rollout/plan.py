@@ -6,7 +6,6 @@ settings of the day, so that nothing can be moved while the experiment runs.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from statistics import NormalDist
 from typing import Literal, Self
@@ -153,8 +152,3 @@ class Plan(Section):
     def from_json(cls, text: str) -> Plan:
         """Read what `to_json` wrote. Raises ValueError for anything else."""
         return cls.model_validate_json(text)
-
-    @property
-    def plan_hash(self) -> str:
-        """sha256 of the canonical JSON."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
