@@ -264,24 +264,9 @@ def _finish_last(lake: Lake, subject: Subject) -> Rollout | None:
 
 
 def _serve_again(deployment: str | Path, rollout: Rollout) -> None:
-    if rollout.plan.subject == "actions":
-        _list_again(deployment)
-    else:
-        _score_again(deployment)
-
-
-def _list_again(deployment: str | Path) -> None:
-    """The action list by the policy in force; it stands although nobody is scored as of now."""
-    try:
-        run_flow(act, deployment)
-    except DataRejected:
-        return
-
-
-def _score_again(deployment: str | Path) -> None:
     """The list by whoever serves now; the switch stands although the data do not allow one (65)."""
     try:
-        run_flow(score, deployment)
+        run_flow(act if rollout.plan.subject == "actions" else score, deployment)
     except DataRejected:
         return
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.rollout.assignment import BUCKETS, assign_by, buckets_of
+from tasks.rollout.assignment import assign_by, buckets_of
+from tasks.rollout.plan import BUCKETS
 
 _SALTS = 1000
 _CUSTOMERS = 5000

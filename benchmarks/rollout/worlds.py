@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from tasks.rollout.assignment import BUCKETS, place
-from tasks.rollout.plan import Contender, Guardrail, Metric, Plan
+from tasks.rollout.assignment import place
+from tasks.rollout.plan import BUCKETS, Contender, Guardrail, Metric, Plan
 from tasks.rollout.planning import smallest_effect
 
 HORIZON_DAYS = 14

@@ -18,9 +18,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from tasks import decisions
 from tasks.errors import LockHeld, Refused, UsageError
-from tasks.handles import Incident, Waiver
-from tasks.incidents.queue import SQL, change_state, describe_decided, read_incident
+from tasks.handles import Decision, Incident, Waiver
+from tasks.incidents.queue import change_state, describe_decided, read_incident
 from tasks.incidents.waivers import active_waivers, append_waiver
 from tasks.moments import read_clock
 from tasks.postgres import advisory_lock
@@ -166,18 +167,16 @@ def append_decision(
 ) -> None:
     """Write a decision down, once. Hold the writer lock, inside a transaction."""
     said = dict(evidence) | ({"published_as": batch_number} if batch_number is not None else {})
-    lake.execute(
-        Connection.text(SQL / "append_decision.sql"),
-        {
-            "decision_id": decision_id,
-            "decided_at": decided_at,
-            "subject": subject,
-            "outcome": outcome,
-            "reason": reason,
-            "evidence": json.dumps(said, default=str, sort_keys=True),
-            "actor": actor,
-        },
+    decision = Decision(
+        decision_id=decision_id,
+        decided_at=decided_at,
+        kind="oncall",
+        subject=subject,
+        outcome=outcome,
+        reason=reason,
+        evidence=said,
     )
+    decisions.append_decision(lake, decision, actor=actor, once=True)
 
 
 def request_release(

@@ -6,7 +6,6 @@ own decision can let it serve later, in one transaction, without the training or
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,17 +13,20 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tasks.crash import crash_point
-from tasks.errors import LockHeld, UsageError
+from tasks.decisions import append_decision
+from tasks.errors import UsageError
 from tasks.handles import Champion, Decision
-from tasks.keeping import second_place, verify_model
+from tasks.keeping import verify_model
 from tasks.moments import read_clock
 from tasks.registry.champion import (
     KeptModel,
-    append_decisions,
+    decide_about,
+    demand_head,
     describe_kept,
     find_champion,
-    latest_promotion,
+    find_copy,
     read_champion,
+    read_evidence,
 )
 from tasks.registry.signing import verify_signature
 from tasks.tracking.tracker import CHAMPION, model_name
@@ -84,7 +86,8 @@ def admit_candidate(
         crash_point("registry.before_admit")
         note = {"decision": decided.decision_id, "outcome": ADMIT}
         with lake.publish("holdfast", "decision: gate admit", note):
-            append_decisions(lake, [decided, candidate])
+            append_decision(lake, decided)
+            append_decision(lake, candidate)
     crash_point("registry.after_admit")
     return decided
 
@@ -115,11 +118,7 @@ def find_candidate(
 
 def offline_difference(lake: Lake, candidate: Champion) -> dict[str, Any]:
     """What the gate found of it against the champion on past customers; empty if it did not."""
-    row = lake.one(
-        "select evidence from lake.ledger.decisions where decision_id = $id",
-        {"id": candidate.decision_id},
-    )
-    return dict(json.loads(row["evidence"]).get("against_champion") or {})
+    return dict(read_evidence(lake, candidate.decision_id).get("against_champion") or {})
 
 
 def verify_candidate(lake: Lake, candidate: Champion) -> Path:
@@ -127,8 +126,7 @@ def verify_candidate(lake: Lake, candidate: Champion) -> Path:
     verify_signature(
         lake.settings, candidate.name, candidate.version, candidate.files, candidate.signature
     )
-    beside = second_place(candidate.directory, candidate.files)
-    directory = beside if beside.is_dir() else candidate.directory
+    directory = find_copy(candidate)
     verify_model(directory, candidate.files)
     return directory
 
@@ -150,42 +148,31 @@ def promote_candidate(
     not those let in.
     """
     directory = verify_candidate(lake, candidate)
-    row = lake.one(
-        "select evidence from lake.ledger.decisions where decision_id = $id",
-        {"id": candidate.decision_id},
-    )
-    promotion = Decision(
-        decision_id=uuid4().hex,
-        decided_at=read_clock(),
-        kind="promotion",
-        subject=candidate.name,
-        outcome=CHAMPION,
-        reason=reason,
-        evidence={
-            **json.loads(row["evidence"]),
+    promotion = decide_about(
+        candidate,
+        "promotion",
+        CHAMPION,
+        reason,
+        {
+            **read_evidence(lake, candidate.decision_id),
             "previous_decision_id": expected,
             "rollout_decision_id": decision_id,
             "directory": directory.name,
         },
-        model_name=candidate.name,
-        model_version=candidate.version,
-        model_hash=candidate.model_hash,
-        snapshot_id=candidate.snapshot_id,
-        run_id=candidate.run_id,
     )
     with lake.writer_lock("promote a candidate"):
-        found = latest_promotion(lake, candidate.name)
-        if found is None or found["decision_id"] != expected:
-            raise LockHeld(
-                "The champion has changed since the rollout began; nothing was promoted.",
-                found=f"Version {found['model_version']} serves now." if found else "",
-                next_step="stop the rollout, then plan another against the champion of now",
-            )
+        demand_head(
+            lake,
+            candidate.name,
+            expected,
+            "The champion has changed since the rollout began; nothing was promoted.",
+            "stop the rollout, then plan another against the champion of now",
+        )
         crash_point("rollout.before_promote")
         note = {"decision": promotion.decision_id, "outcome": CHAMPION}
         with lake.publish("holdfast", "decision: promotion by rollout", note):
             alongside()
-            append_decisions(lake, [promotion])
+            append_decision(lake, promotion)
     crash_point("rollout.after_promote")
     champion = find_champion(lake)
     assert champion is not None

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from tasks.crash import crash_point
+from tasks.decisions import append_decision
 from tasks.errors import LockHeld, Refused, ServiceDown, StoredDataCorrupt
 from tasks.handles import Candidate, Champion, Decision, Interval, Predictor
 from tasks.keeping import combine_hashes, hash_files, keep_copy, second_place, verify_model
@@ -69,7 +70,7 @@ def record_decision(lake: Lake, decision: Decision) -> None:
     """Append a decision to the ledger."""
     crash_point("registry.before_verdict")
     with lake.writer_lock("record a decision"), _publish(lake, decision):
-        _insert(lake, decision)
+        append_decision(lake, decision)
     crash_point("registry.after_verdict")
 
 
@@ -113,18 +114,17 @@ def promote(lake: Lake, kept: KeptModel, gate_decision: Decision, expected: str 
         model_hash=kept.model_hash,
     )
     with lake.writer_lock("promote a model"):
-        found = latest_promotion(lake, registered.name)
-        found_id = found["decision_id"] if found else None
-        if found_id != expected:
-            raise LockHeld(
-                "Another promotion came first; this one compared with a champion that is no more.",
-                found=f"Version {found['model_version']} serves now." if found else "",
-                next_step="train or compare again",
-            )
+        demand_head(
+            lake,
+            registered.name,
+            expected,
+            "Another promotion came first; this one compared with a champion that is no more.",
+            "train or compare again",
+        )
         crash_point("registry.before_decision")
         with _publish(lake, promotion):
-            _insert(lake, decided)
-            _insert(lake, promotion)
+            append_decision(lake, decided)
+            append_decision(lake, promotion)
     crash_point("registry.after_decision")
     champion = find_champion(lake)
     assert champion is not None
@@ -150,16 +150,55 @@ def describe_kept(lake: Lake, kept: KeptModel) -> dict[str, Any]:
     }
 
 
-def append_decisions(lake: Lake, decisions: Sequence[Decision]) -> None:
-    """Append decisions in the transaction that surrounds this call."""
-    for decision in decisions:
-        _insert(lake, decision)
-
-
 def append_reign(lake: Lake, decision: Decision, *, actor: str) -> None:
     """Append a rollback in one transaction; hold the writer lock and compare the head before."""
     with _publish(lake, decision):
-        _insert(lake, decision, actor)
+        append_decision(lake, decision, actor=actor)
+
+
+def demand_head(lake: Lake, name: str, expected: str | None, what: str, next_step: str) -> None:
+    """Raise LockHeld (75) unless the head of the chain is `expected`; hold the writer lock."""
+    found = latest_promotion(lake, name)
+    if (found["decision_id"] if found else None) != expected:
+        raise LockHeld(
+            what,
+            found=f"Version {found['model_version']} serves now." if found else "",
+            next_step=next_step,
+        )
+
+
+def decide_about(
+    model: Champion, kind: str, outcome: str, reason: str, evidence: Mapping[str, Any]
+) -> Decision:
+    """A new decision about a model that the ledger knows."""
+    return Decision(
+        decision_id=uuid4().hex,
+        decided_at=read_clock(),
+        kind=kind,
+        subject=model.name,
+        outcome=outcome,
+        reason=reason,
+        evidence=evidence,
+        model_name=model.name,
+        model_version=model.version,
+        model_hash=model.model_hash,
+        snapshot_id=model.snapshot_id,
+        run_id=model.run_id,
+    )
+
+
+def read_evidence(lake: Lake, decision_id: str) -> dict[str, Any]:
+    """What a decision was made by."""
+    row = lake.one(
+        "select evidence from lake.ledger.decisions where decision_id = $id", {"id": decision_id}
+    )
+    return dict(json.loads(row["evidence"]))
+
+
+def find_copy(model: Champion) -> Path:
+    """Where its files are: beside the damaged ones, where they were fetched again."""
+    beside = second_place(model.directory, model.files)
+    return beside if beside.is_dir() else model.directory
 
 
 def find_champion(lake: Lake) -> Champion | None:
@@ -318,27 +357,6 @@ def _publish(lake: Lake, decision: Decision) -> Any:
     return lake.publish(_ACTOR, f"decision: {decision.kind} {decision.outcome}", extra)
 
 
-def _insert(lake: Lake, decision: Decision, actor: str = _ACTOR) -> None:
-    lake.execute(
-        lake.text(_SQL / "insert_decision.sql"),
-        {
-            "decision_id": decision.decision_id,
-            "decided_at": decision.decided_at,
-            "kind": decision.kind,
-            "subject": decision.subject,
-            "outcome": decision.outcome,
-            "reason": decision.reason,
-            "evidence": json.dumps(decision.evidence, default=str, sort_keys=True),
-            "snapshot_id": decision.snapshot_id,
-            "model_name": decision.model_name,
-            "model_version": decision.model_version,
-            "model_hash": decision.model_hash,
-            "run_id": decision.run_id,
-            "actor": actor,
-        },
-    )
-
-
 def _restore(
     lake: Lake,
     champion: Champion,
@@ -358,19 +376,12 @@ def _restore(
         directory = keep_copy(fetched, champion.directory, champion.files)
     record_decision(
         lake,
-        Decision(
-            decision_id=uuid4().hex,
-            decided_at=read_clock(),
-            kind="integrity",
-            subject=champion.name,
-            outcome="restored",
-            reason=" ".join(str(cause).split()),
-            evidence={"directory": directory.name},
-            model_name=champion.name,
-            model_version=champion.version,
-            model_hash=champion.model_hash,
-            snapshot_id=champion.snapshot_id,
-            run_id=champion.run_id,
+        decide_about(
+            champion,
+            "integrity",
+            "restored",
+            " ".join(str(cause).split()),
+            {"directory": directory.name},
         ),
     )
 

@@ -8,24 +8,25 @@ MLflow, from the ledger and our own copies.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from uuid import uuid4
 
 from tasks.crash import crash_point
-from tasks.errors import HoldfastError, LockHeld, Refused, StoredDataCorrupt, UsageError
-from tasks.handles import Champion, Decision
-from tasks.keeping import second_place, verify_model
-from tasks.moments import read_clock
+from tasks.errors import HoldfastError, Refused, StoredDataCorrupt, UsageError
+from tasks.handles import Champion
+from tasks.keeping import verify_model
 from tasks.registry.champion import (
     append_reign,
+    decide_about,
+    demand_head,
     find_champion,
+    find_copy,
     latest_promotion,
     read_champion,
+    read_evidence,
 )
 from tasks.registry.integrity import check_golden
 from tasks.registry.signing import verify_signature
@@ -142,7 +143,7 @@ def roll_back(lake: Lake, *, version: int | None, actor: str, reason: str) -> Ch
     if target.champion.model_hash == present.model_hash and version is not None:
         return present
     champion = target.champion
-    directory = _find_copy(champion)
+    directory = find_copy(champion)
     _verify_signature(lake, champion)
     verify_model(directory, champion.files)
     check_golden(
@@ -211,43 +212,25 @@ def _verify_signature(lake: Lake, champion: Champion) -> None:
     )
 
 
-def _find_copy(champion: Champion) -> Path:
-    beside = second_place(champion.directory, champion.files)
-    return beside if beside.is_dir() else champion.directory
-
-
 def _move_pointer(
     lake: Lake, present: Champion, champion: Champion, actor: str, reason: str
 ) -> Champion:
     evidence = {
-        **_read_evidence(lake, champion.decision_id),
+        **read_evidence(lake, champion.decision_id),
         "directory": champion.directory.name,
         "previous_decision_id": present.decision_id,
         "restored_decision_id": champion.decision_id,
         "rolled_back_version": present.version,
     }
-    decision = Decision(
-        decision_id=uuid4().hex,
-        decided_at=read_clock(),
-        kind="rollback",
-        subject=champion.name,
-        outcome=CHAMPION,
-        reason=reason,
-        evidence=evidence,
-        model_name=champion.name,
-        model_version=champion.version,
-        model_hash=champion.model_hash,
-        snapshot_id=champion.snapshot_id,
-        run_id=champion.run_id,
-    )
+    decision = decide_about(champion, "rollback", CHAMPION, reason, evidence)
     with lake.writer_lock("roll back"):
-        found = latest_promotion(lake, champion.name)
-        if found is None or found["decision_id"] != present.decision_id:
-            raise LockHeld(
-                "Somebody else has changed the champion meanwhile; nothing was rolled back.",
-                found=f"Version {found['model_version']} serves now." if found else "",
-                next_step="look at it (holdfast champion), then decide again",
-            )
+        demand_head(
+            lake,
+            champion.name,
+            present.decision_id,
+            "Somebody else has changed the champion meanwhile; nothing was rolled back.",
+            "look at it (holdfast champion), then decide again",
+        )
         crash_point("rollback.before_decision")
         append_reign(lake, decision, actor=actor)
     crash_point("rollback.after_decision")
@@ -256,18 +239,11 @@ def _move_pointer(
     return served
 
 
-def _read_evidence(lake: Lake, decision_id: str) -> dict[str, Any]:
-    row = lake.one(
-        "select evidence from lake.ledger.decisions where decision_id = $id", {"id": decision_id}
-    )
-    return dict(json.loads(row["evidence"]))
-
-
 def _verify(lake: Lake, champion: Champion, tracker: Tracker | None, *, serves: bool) -> Verified:
     files: Found = "right"
     predictions: Found = "not asked"
     details: list[str] = []
-    directory = _find_copy(champion)
+    directory = find_copy(champion)
     try:
         _verify_signature(lake, champion)
         verify_model(directory, champion.files)

@@ -21,9 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.rollout.plan import Plan
+from tasks.rollout.plan import BUCKETS, Plan
 
-BUCKETS = 10_000
 _CONTROL = ":control"
 _NUL = "\0"
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tasks.rollout.evidence import DayTable, Evidence
 from tasks.rollout.guardrails import check_guardrails
-from tasks.rollout.plan import Plan
+from tasks.rollout.plan import BUCKETS, Plan
 from tasks.rollout.ratio import check_completeness, check_ratios
 from tasks.rollout.sequential import adjust_stagewise, find_bounds
 from tasks.rollout.stratified import Difference, compare
@@ -250,4 +250,4 @@ def _confidence(plan: Plan) -> float:
 
 def _split(plan: Plan) -> float:
     """The challenger's share as the buckets have it: in ten-thousandths."""
-    return round(plan.final_share * 10_000) / 10_000
+    return round(plan.final_share * BUCKETS) / BUCKETS

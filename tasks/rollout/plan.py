@@ -6,7 +6,6 @@ settings of the day, so that nothing can be moved while the experiment runs.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from statistics import NormalDist
 from typing import Literal, Self
@@ -19,7 +18,15 @@ Arm = Literal["champion", "challenger"]
 Subject = Literal["churn", "segments", "actions"]
 Metric = Literal["lapse_share", "margin_amount"]
 
+# The customers are hashed into so many buckets; the least share is one of them.
+BUCKETS = 10_000
 _NAME = r"^[a-z][a-z0-9_]{0,39}$"
+
+
+def normal_reach(side_alpha: float, power: float) -> float:
+    """How many standard errors an effect must be for a fixed test to find it with this power."""
+    normal = NormalDist()
+    return normal.inv_cdf(1 - side_alpha) + normal.inv_cdf(power)
 
 
 class Contender(Section):
@@ -104,7 +111,7 @@ class Plan(Section):
             raise ValueError(
                 "the stages' shares must lie between 0 and 1: both arms need customers"
             )
-        if any(round(share * 10_000) < 1 for share in self.stages):
+        if any(round(share * BUCKETS) < 1 for share in self.stages):
             raise ValueError("a stage's share must be 0.0001 or more")
         names = [guardrail.name for guardrail in self.guardrails]
         if len(names) != len(set(names)):
@@ -134,9 +141,7 @@ class Plan(Section):
     @property
     def information(self) -> float:
         """1 / variance of the effect at which a fixed test has the planned power."""
-        normal = NormalDist()
-        reach = normal.inv_cdf(1 - self.side_alpha) + normal.inv_cdf(self.power)
-        return (reach / self.minimum_effect) ** 2
+        return (normal_reach(self.side_alpha, self.power) / self.minimum_effect) ** 2
 
     @property
     def earliest_possible_days(self) -> int:
@@ -153,8 +158,3 @@ class Plan(Section):
     def from_json(cls, text: str) -> Plan:
         """Read what `to_json` wrote. Raises ValueError for anything else."""
         return cls.model_validate_json(text)
-
-    @property
-    def plan_hash(self) -> str:
-        """sha256 of the canonical JSON."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 from tasks.errors import UsageError
 from tasks.rollout.judging import LEAST_EXPECTED
-from tasks.rollout.plan import Metric, Plan
+from tasks.rollout.plan import Metric, Plan, normal_reach
 
 # No rollout is planned for longer than three years.
 _LONGEST_DAYS = 1_095
@@ -85,7 +84,7 @@ def needed_customers(
 
     As many are planned for a sequential test, whose power is then about a point less.
     """
-    reach = _reach(alpha, sides, power)
+    reach = normal_reach(alpha / sides, power)
     spread = variance / (challenger_share * (1 - challenger_share))
     return math.ceil(reach**2 * spread / effect**2)
 
@@ -101,12 +100,7 @@ def smallest_effect(
 ) -> float:
     """The effect that so many customers detect; the reverse of `needed_customers`."""
     spread = variance / (challenger_share * (1 - challenger_share))
-    return _reach(alpha, sides, power) * math.sqrt(spread / customers)
-
-
-def _reach(alpha: float, sides: int, power: float) -> float:
-    normal = NormalDist()
-    return normal.inv_cdf(1 - alpha / sides) + normal.inv_cdf(power)
+    return normal_reach(alpha / sides, power) * math.sqrt(spread / customers)
 
 
 def assess(

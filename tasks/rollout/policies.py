@@ -22,8 +22,8 @@ from tasks.errors import LockHeld, StoredDataCorrupt, UsageError
 from tasks.handles import PolicyInForce
 from tasks.moments import read_clock
 from tasks.offers import ActionsSettings
-from tasks.rollout.assignment import BUCKETS, bucket_sql
-from tasks.rollout.plan import Contender
+from tasks.rollout.assignment import bucket_sql
+from tasks.rollout.plan import BUCKETS, Contender
 from tasks.rollout.recording import (
     SQL,
     FrozenPolicies,

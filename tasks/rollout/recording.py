@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from tasks.crash import crash_point
+from tasks.decisions import append_decision
 from tasks.errors import ConfigurationError, LockHeld, UsageError
+from tasks.handles import Decision
 from tasks.moments import read_clock
 from tasks.rollout.plan import Plan, Subject
 from tasks.rollout.verdict import Look, Verdict
@@ -185,7 +187,7 @@ def verdict_of(rollout: Rollout) -> Verdict | None:
     return None if said is None else Verdict.from_json(json.dumps(said))
 
 
-def append_row(lake: Lake, row: Rollout, *, snapshot_id: int | None = None) -> None:
+def append_row(lake: Lake, row: Rollout) -> None:
     """Append a row and its decision, inside a transaction and under the writer lock.
 
     Raises LockHeld (75) if another row has come since the one before this, ConfigurationError (78)
@@ -206,8 +208,6 @@ def append_row(lake: Lake, row: Rollout, *, snapshot_id: int | None = None) -> N
             f"Somebody else has moved the rollout '{row.rollout_id}' meanwhile.",
             next_step="look at it (holdfast rollout status), then try again",
         )
-    evidence = json.dumps(dict(row.evidence), default=str, sort_keys=True)
-    challenger = row.plan.challenger
     values = {
         "rollout_id": row.rollout_id,
         "row_number": row.row_number,
@@ -223,23 +223,32 @@ def append_row(lake: Lake, row: Rollout, *, snapshot_id: int | None = None) -> N
         "plan": row.plan.to_json(),
         "terms": row.terms.to_json(),
         "plan_hash": row.terms_hash,
-        "evidence": evidence,
+        "evidence": json.dumps(dict(row.evidence), default=str, sort_keys=True),
         "decision_id": row.decision_id,
         "actor": row.actor,
-        "snapshot_id": snapshot_id,
-        "model_name": challenger.name,
-        "model_version": challenger.version,
-        "model_hash": challenger.content_hash,
     }
     lake.run(SQL / "append_rollout.sql", values)
-    lake.run(SQL / "append_decision.sql", values)
+    challenger = row.plan.challenger
+    decision = Decision(
+        decision_id=row.decision_id,
+        decided_at=row.decided_at,
+        kind="rollout",
+        subject=row.rollout_id,
+        outcome=row.row_kind,
+        reason=row.reason,
+        evidence=row.evidence,
+        model_name=challenger.name,
+        # A policy's is no number: it is the start of its hash.
+        model_version=int(challenger.version) if challenger.version.isdecimal() else None,
+        model_hash=challenger.content_hash,
+    )
+    append_decision(lake, decision, actor=row.actor)
 
 
 def record_row(
     lake: Lake,
     row: Rollout,
     *,
-    snapshot_id: int | None = None,
     demand: Callable[[], None] | None = None,
 ) -> Rollout:
     """Append a row in a transaction of its own; the row as the ledger has it.
@@ -254,7 +263,7 @@ def record_row(
             demand()
         note = {"rollout": row.rollout_id, "row": row.row_number}
         with lake.publish(row.actor, f"rollout: {row.row_kind}", note):
-            append_row(lake, row, snapshot_id=snapshot_id)
+            append_row(lake, row)
     crash_point(f"rollout.after_{row.row_kind}")
     return read_rollout(lake, row.rollout_id)
 

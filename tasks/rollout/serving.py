@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.crash import crash_point
 from tasks.moments import read_clock
-from tasks.rollout.assignment import BUCKETS, bucket_sql, is_challenger_sql, stage_sql
+from tasks.rollout.assignment import bucket_sql, is_challenger_sql, stage_sql
+from tasks.rollout.plan import BUCKETS
 from tasks.rollout.recording import SQL, Rollout
 from tasks.warehouse import quote
 

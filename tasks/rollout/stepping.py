@@ -17,18 +17,18 @@ from tasks.errors import LockHeld, UsageError
 from tasks.rollout.judging import judge
 from tasks.rollout.outcomes import Gathered, enrol_contacted, gather
 from tasks.rollout.recording import SQL, Rollout, RowKind, State, looks_of
-from tasks.rollout.verdict import Verdict
+from tasks.rollout.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from tasks.handles import Snapshot
     from tasks.warehouse import Lake
 
-_ROWS: dict[str, tuple[RowKind, State]] = {
-    "continue": ("continue", "running"),
-    "hold": ("hold", "held"),
-    "promote": ("promote", "promoted"),
-    "roll_back": ("roll_back", "rolled_back"),
-    "inconclusive": ("inconclusive", "inconclusive"),
+_STATES: dict[Outcome, State] = {
+    "continue": "running",
+    "hold": "held",
+    "promote": "promoted",
+    "roll_back": "rolled_back",
+    "inconclusive": "inconclusive",
 }
 
 
@@ -57,13 +57,13 @@ def look(
             enrol_contacted(lake, rollout, snapshot, as_of, known_by)
     gathered = gather(lake, rollout, snapshot, as_of, known_by, behind)
     verdict = judge(rollout.plan, gathered.evidence, looks_of(lake, rollout.rollout_id))
-    row_kind, state = _ROWS[verdict.outcome]
+    row_kind: RowKind = verdict.outcome
     stage, since = rollout.stage, rollout.stages_since
     if verdict.outcome == "continue" and verdict.may_widen and stage + 1 < len(rollout.plan.stages):
         row_kind, stage, since = "advance", stage + 1, (*since, as_of)
     row = rollout.next(
         row_kind,
-        state,
+        _STATES[verdict.outcome],
         " ".join(verdict.reasons),
         stage=stage,
         stages_since=since,
@@ -190,9 +190,7 @@ def compare_worlds(rollout: Rollout, verdict: Verdict) -> dict[str, Any]:
     compared is their sign; None where either is not known.
     """
     terms, estimate = rollout.terms, verdict.estimate
-    online = None if estimate is None else asdict(estimate)
     offline = terms.offline_difference_amount
-    known = offline is not None and estimate is not None
     return {
         "offline": {
             "difference_amount": offline,
@@ -200,11 +198,11 @@ def compare_worlds(rollout: Rollout, verdict: Verdict) -> dict[str, Any]:
             "high_amount": terms.offline_high_amount,
             "currency": terms.currency,
         },
-        "online": online,
+        "online": None if estimate is None else asdict(estimate),
         "metric": rollout.plan.metric,
-        "agree": (offline > 0) == (estimate.effect > 0)
-        if known and offline is not None and estimate is not None
-        else None,
+        "agree": None
+        if offline is None or estimate is None
+        else (offline > 0) == (estimate.effect > 0),
     }
 
 

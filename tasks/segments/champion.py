@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tasks.crash import crash_point
+from tasks.decisions import append_decision
 from tasks.errors import LockHeld
 from tasks.findings import Contest, SegmentEvent
+from tasks.handles import Decision
 from tasks.keeping import combine_hashes
 from tasks.moments import read_clock
 from tasks.segments.model_files import Assigner, open_files
@@ -170,20 +172,20 @@ def _insert(
     evidence: Mapping[str, Any],
 ) -> None:
     name = segments_name(lake.deployment)
-    lake.execute(
-        lake.text(_SQL / "insert_decision.sql"),
-        {
-            "decision_id": uuid4().hex,
-            "decided_at": read_clock(),
-            "kind": kind,
-            "subject": name,
-            "outcome": outcome,
-            "reason": reason,
-            "evidence": json.dumps(evidence, default=str, sort_keys=True),
-            "snapshot_id": promotion.snapshot_id,
-            "model_name": name,
-            "model_version": promotion.version,
-            "model_hash": combine_hashes(promotion.files),
-            "run_id": promotion.run_id,
-        },
+    append_decision(
+        lake,
+        Decision(
+            decision_id=uuid4().hex,
+            decided_at=read_clock(),
+            kind=kind,
+            subject=name,
+            outcome=outcome,
+            reason=reason,
+            evidence=evidence,
+            snapshot_id=promotion.snapshot_id,
+            model_name=name,
+            model_version=promotion.version,
+            model_hash=combine_hashes(promotion.files),
+            run_id=promotion.run_id,
+        ),
     )

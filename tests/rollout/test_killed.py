@@ -33,7 +33,7 @@ import_module("tasks.features.steps"), import_module("lightgbm")
 act = import_module("flows.act")
 import_module("tasks.actions.steps")._log_lists = lambda *a: None
 rollout.registry.mirror_registry = lambda lake: "right"
-rollout._score_again = lambda deployment: None
+rollout._serve_again = lambda deployment, rollout: None
 score.validation.validate_features = lambda *a: None
 score.validation.validate_scores = lambda *a, **k: None
 acts = {
@@ -208,7 +208,7 @@ def test_killed_on_the_way_back(
 ) -> None:
     """No models here: the champion compared with is gone, or a person ends it."""
     flows = import_module("flows.rollout")
-    monkeypatch.setattr(flows, "_score_again", lambda _deployment: None)
+    monkeypatch.setattr(flows, "_serve_again", lambda _deployment, _rollout: None)
     found = []
     for points in ((), (f"rollout.before_{kind}", f"rollout.after_{kind}")):
         settings = make_settings()
