@@ -191,7 +191,8 @@ def show_report(report: Report, called: str) -> None:
         console.print(
             f"Expected of tonight's scores: AUC {auc[0]:.3f} ({auc[1]:.3f} to {auc[2]:.3f}){said};"
             f" the list brings {found.estimate.profit[0]:,.0f}"
-            f" ({found.estimate.profit[1]:,.0f} to {found.estimate.profit[2]:,.0f})",
+            f" ({found.estimate.profit[1]:,.0f} to {found.estimate.profit[2]:,.0f})"
+            f" {found.currency or ''}",
             markup=False,
         )
     if found.weeks:

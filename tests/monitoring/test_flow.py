@@ -56,6 +56,10 @@ def test_a_quiet_night_says_how_it_is_and_raises_nothing(watched: Watched) -> No
     assert "<svg" in text
     assert "://" not in text
     assert "c00001" not in text
+    # Money has its currency, in the sentence and over the column.
+    assert found.currency
+    assert text.count(f") {found.currency} and") == 1
+    assert f"profit at the budget, {found.currency}<" in text
     with open_lake(watched.settings) as lake:
         assert (
             lake.scalar("select count(*) from lake.ledger.findings where kind = 'reference'") == 1
