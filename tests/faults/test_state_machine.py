@@ -36,6 +36,7 @@ from hypothesis.stateful import (
 
 import flows.decide
 import flows.ingest
+import flows.watching
 import tasks.validation.steps
 from flows.decide import Choice, Kind, decide
 from flows.ingest import ingest
@@ -179,7 +180,7 @@ class Deliveries(RuleBasedStateMachine):
         self.aside: dict[str, list[Content]] = {}
         self.waived: set[Content] = set()
         self.patch = pytest.MonkeyPatch()
-        for module in (flows.ingest, flows.decide):
+        for module in (flows.ingest, flows.decide, flows.watching):
             self.patch.setattr(module, "load_settings", lambda _: self.settings)
         self.patch.setattr(tasks.validation.steps, "validate_batch", judge)
         # Whom to tell and how is no matter of the lake's.
