@@ -19,6 +19,7 @@ from tests.rollout.conftest import Settle, run
 from tests.rollout.policies import NOTES, score_night, write_policy
 from tests.rollout.test_recording import NIGHT, begin
 from tests.rollout.test_rolling import leaves_by
+from tests.rollout.test_stepping import enrol, order_weekly, step
 from tests.rollout.village import NAME, Village, insert_orders, open_village
 
 pytestmark = [pytest.mark.faults, pytest.mark.flow]
@@ -29,6 +30,9 @@ STEPPER = """
 import os, sys
 from importlib import import_module
 rollout, score = import_module("flows.rollout"), import_module("flows.score")
+cli, settings = import_module("flows.cli"), import_module("tasks.settings")
+import_module("tasks.orchestration").prefect_answers = lambda: False
+stepping = import_module("tests.rollout.test_stepping")
 import_module("tasks.features.steps"), import_module("lightgbm")
 act = import_module("flows.act")
 import_module("tasks.actions.steps")._log_lists = lambda *a: None
@@ -43,7 +47,12 @@ acts = {
     "score": lambda path: score.score.fn(path),
     "act": lambda path: act.act.fn(path),
     "policy": lambda path: rollout.step_rollout.fn(path, rescore=False, subject="actions"),
+    "plan": lambda path: cli.run(["-d", path, "rollout", "plan", "--name", "churn-village"]),
 }
+def look(path, day):
+    with import_module("tasks.warehouse").open_lake(settings.load_settings(path)) as lake:
+        stepping.step(lake, day)
+acts |= {f"look-{day}": lambda path, day=day: look(path, day) for day in (6, 7, 28)}
 print("ready", flush=True)
 for line in sys.stdin:
     name, point, path = line.split()
@@ -123,7 +132,11 @@ def go_through(village: Village, kill: Kill, points: dict[str, tuple[str, ...]])
         else:
             assert run(village, name) == 0
 
-    assert run(village, "plan", "--name", NAME) == 0
+    for point in points.get("plan", ()):
+        kill(village, "plan", point)
+    # Who died after the plan was written is told that its name was used.
+    planned = run(village, "plan", "--name", NAME)
+    assert planned == (78 if "rollout.after_plan" in points.get("plan", ()) else 0)
     act("start", "start")
     act("score", "score")
     village.go_to(7)
@@ -188,6 +201,7 @@ def test_killed_on_the_way_to_a_promotion(settle: Settle, kill: Kill) -> None:
         settle(leaves, start=False, stages=stages),
         kill,
         {
+            "plan": ("rollout.before_plan", "rollout.after_plan"),
             "start": ("rollout.before_start", "rollout.after_start"),
             "score": ("rollout.before_enrolment", "scoring.published"),
             "advance": ("rollout.before_advance", "rollout.after_advance"),
@@ -225,4 +239,34 @@ def test_killed_on_the_way_back(
             flows.stop_rollout.fn(settings.called, None, "by hand", "ann")
         found.append(ledger(village))
     assert [row[1] for row in found[0]["rollouts"]] == ["plan", "start", kind]
+    assert found[1] == found[0]
+
+
+def test_killed_at_a_look(make_settings: Callable[[], Settings], kill: Kill) -> None:
+    """Orders of one arm are missing, come, and nobody differs: held, let go on, inconclusive."""
+    found = []
+    kinds = {6: "hold", 7: "continue", 28: "inconclusive"}
+    for is_killed in (False, True):
+        settings = make_settings()
+        village = Village(Path(settings.called), settings.home, 0, {})
+
+        def go_on(day: int, *, dying: bool = is_killed, village: Village = village) -> None:
+            for point in (f"rollout.before_{kinds[day]}", f"rollout.after_{kinds[day]}"):
+                if dying:
+                    kill(village, f"look-{day}", point)
+            with open_village(village) as lake:
+                step(lake, day)
+
+        with open_village(village) as lake:
+            arms = enrol(lake, begin(lake, stages=(0.5,), guardrails=(), maximum_days=28))
+            every = order_weekly(arms, {"champion": 30, "challenger": 30})
+            late = {row for row in every if arms[row[0]] == "challenger" and row[2] > NIGHT}
+            insert_orders(lake, [row for row in every if row not in late])
+        go_on(6)
+        with open_village(village) as lake:
+            insert_orders(lake, sorted(late))
+        go_on(7)
+        go_on(28)
+        found.append(ledger(village))
+    assert [row[1] for row in found[0]["rollouts"]] == ["plan", "start", *kinds.values()]
     assert found[1] == found[0]
