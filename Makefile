@@ -56,7 +56,7 @@ down: install
 	@$(BIN)/holdfast down
 
 test: install
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
 
 check: install
 	$(BIN)/ruff check .

@@ -67,7 +67,7 @@ SHOP: dict[str, Any] = {
         "bootstrap_replicates": 200,
     },
     "economics": {"currency": "EUR", "budget_amount": "200"},
-    "replay": {"trials": 3, "forest_trees": 10, "resamples": 100, "money_resamples": 400},
+    "replay": {"trials": 3, "forest_trees": 10, "resamples": 100},
 }
 ROLLED: dict[str, Any] = {
     "registry": {**SHOP["registry"], "promotion": "rollout"},

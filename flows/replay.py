@@ -416,7 +416,7 @@ def _settle(course: _Course) -> tuple[Account | None, tuple[Check, ...]]:
         # What our formula assumes of a contact is not counted twice.
         outcomes = replaying.without_stays(course.history, course.slices, outcomes)
     money = Economics.of(settings.economics)
-    account = replaying.settle(outcomes, money, settings.replay, settings.churn.seed)
+    account = replaying.settle(outcomes, money, settings.replay)
     directory = _find_population(course.history)
     if directory is None:
         return account, ()
@@ -427,7 +427,7 @@ def _settle(course: _Course) -> tuple[Account | None, tuple[Check, ...]]:
     if not cutoffs:
         return account, ()
     outcomes = replaying.keep_cutoffs(outcomes, cutoffs)
-    told = replaying.settle(outcomes, money, settings.replay, settings.churn.seed)
+    told = replaying.settle(outcomes, money, settings.replay)
     plan = read_plan(directory)
     truths = {
         f"{at:%Y-%m-%d}": reveal(plan, at.date(), settings.features.horizon_days)

@@ -36,11 +36,11 @@ class ReplaySettings(Section):
         le=520,
         description="Steps between runs of worth, groups, reasons, outlook and actions; 0: none.",
     )
-    money_resamples: int = Field(
-        4_000, ge=200, le=100_000, description="Resamples of weeks behind the money's intervals."
-    )
     block_weeks: int = Field(
-        4, ge=1, le=52, description="Steps that are drawn together, as neighbours are alike."
+        4,
+        ge=1,
+        le=52,
+        description="Neighbouring steps that are alike: a group of the interval.",
     )
     outcomes: Literal["recorded", "simulated"] = Field(
         "recorded",

@@ -1,11 +1,12 @@
 """What the served champion has brought, against what other ways of choosing would have.
 
-Every step's list is judged by the house's formula on what then happened. Steps are resampled in
-blocks, the same for all policies, so that a difference has the interval of a difference.
+Every step's list is judged by the house's formula on what then happened. Intervals go by blocks of
+neighbouring steps; a lead is one of paired steps, so it has the interval of a difference.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,7 +55,7 @@ class Account:
         return next((one for one in self.sums if one.policy == policy), None)
 
 
-def settle(outcomes: Any, money: Economics, settings: ReplaySettings, seed: int) -> Account:
+def settle(outcomes: Any, money: Economics, settings: ReplaySettings) -> Account:
     """Add up the matured contacts; `outcomes` as `read_outcomes` gives them.
 
     Only steps in which every policy had its say are compared: a rule that was not yet known has
@@ -78,7 +79,6 @@ def settle(outcomes: Any, money: Economics, settings: ReplaySettings, seed: int)
         )
         for name in present
     }
-    draws = draw_blocks(len(weeks), settings.block_weeks, settings.money_resamples, seed)
     sums = []
     for name in present:
         chosen = policy == name
@@ -88,10 +88,10 @@ def settle(outcomes: Any, money: Economics, settings: ReplaySettings, seed: int)
                 policy=name,
                 contacts=int(chosen.sum()),
                 realised_amount=add_up(realised[chosen]),
-                interval=_interval(by_week[name], draws, settings.confidence),
+                interval=find_interval(by_week[name], settings.block_weeks, settings.confidence),
                 expected_amount=float(expected[chosen].sum()),
                 lead_amount=add_up(realised[policy == SERVED]) - add_up(realised[chosen]),
-                lead_interval=_interval(lead, draws, settings.confidence),
+                lead_interval=find_interval(lead, settings.block_weeks, settings.confidence),
             )
         )
     return Account(
@@ -102,22 +102,23 @@ def settle(outcomes: Any, money: Economics, settings: ReplaySettings, seed: int)
     )
 
 
-def draw_blocks(steps: int, block: int, resamples: int, seed: int) -> NDArray[np.int64]:
-    """Numbers of steps, shape (resamples, steps): runs of neighbours, the last followed by the
-    first."""
-    if steps == 0:
-        return np.empty((resamples, 0), dtype=np.int64)
-    block = min(block, steps)
-    blocks = -(-steps // block)
-    starts = np.random.default_rng(seed).integers(0, steps, (resamples, blocks))
-    places = (starts[:, :, None] + np.arange(block)) % steps
-    return places.reshape(resamples, -1)[:, :steps].astype(np.int64)
+def find_interval(amounts: Floats, block: int, confidence: float) -> tuple[float, float]:
+    """Of the sum of `amounts`, one a step, where `block` neighbours are alike; not for one step.
 
+    By the means of q = steps / block groups of neighbours (two at least) and Student's t with
+    q - 1 degrees of freedom: Ibragimov & Mueller (2010), "t-Statistic based correlation and
+    heterogeneity robust inference", eq. (2). Resampled blocks are far too narrow where there are
+    few: of skewed sums of eight steps they hold the truth in 52 %, these do in 91 %
+    (`tests/statistics/test_replay_money.py`).
+    """
+    from scipy.stats import t
 
-def _interval(amounts: Floats, draws: NDArray[np.int64], confidence: float) -> tuple[float, float]:
-    if not draws.shape[1]:
-        return 0.0, 0.0
-    sums = amounts[draws].sum(axis=1)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(sums, [tail, 1 - tail])
-    return float(low), float(high)
+    steps = amounts.size
+    total = float(amounts.sum())
+    if steps < 2:
+        return -math.inf, math.inf
+    groups = max(2, steps // block)
+    means = np.asarray([one.mean() for one in np.array_split(amounts, groups)])
+    error = float(means.std(ddof=1)) / math.sqrt(groups)
+    reach = steps * float(t.ppf((1 + confidence) / 2, groups - 1)) * error
+    return total - reach, total + reach

@@ -47,7 +47,7 @@ def write_shop(directory: Path, home: Path) -> Path:
             "bootstrap_replicates": 200,
         },
         "economics": {"currency": "EUR", "budget_amount": "200"},
-        "replay": {"trials": 2, "forest_trees": 10, "resamples": 100, "money_resamples": 400},
+        "replay": {"trials": 2, "forest_trees": 10, "resamples": 100},
     }
     path = directory / "replayed_shop.yaml"
     path.write_text(yaml.safe_dump(conf, sort_keys=False), encoding="utf-8")

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from tasks.economics import Economics
 from tasks.histories import ReplaySettings
-from tasks.replay.money import draw_blocks, settle
+from tasks.replay.money import find_interval, settle
 from tasks.replay.truth import compare_truth
 
 MONEY = Economics("EUR", Decimal("1"), Decimal("4"), 0.5, 0.5, 20.0, Decimal("50"))
-HOW = ReplaySettings(money_resamples=400, block_weeks=2)
+HOW = ReplaySettings(block_weeks=2)
 START = datetime(2023, 1, 2, tzinfo=UTC)
 
 
@@ -42,7 +42,6 @@ def test_sums_are_what_the_formula_says() -> None:
         ),
         MONEY,
         HOW,
-        seed=1,
     )
     served, rule = found.of("served"), found.of("best rule")
     assert served is not None
@@ -58,25 +57,29 @@ def test_sums_are_what_the_formula_says() -> None:
 def test_a_policy_leads_itself_by_nothing() -> None:
     rows = [(week, name, f"c{week}", 80.0, 0.5, week % 3 == 0)
             for week in range(20) for name in ("served", "always promoted")]  # fmt: skip
-    same = settle(outcomes(rows), MONEY, HOW, seed=1).of("always promoted")
+    same = settle(outcomes(rows), MONEY, HOW).of("always promoted")
     assert same is not None
     assert (same.lead_amount, same.lead_interval) == (Decimal("0.00"), (0.0, 0.0))
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.integers(1, 60), st.integers(1, 12))
-def test_blocks_are_neighbours_and_of_the_right_length(steps: int, block: int) -> None:
-    drawn = draw_blocks(steps, block, 20, seed=3)
-    assert drawn.shape == (20, steps)
-    assert drawn.min() >= 0
-    assert drawn.max() < steps
-    width = min(block, steps)
-    ahead = (drawn[:, 1:] - drawn[:, :-1]) % steps
-    inside = np.arange(1, steps) % width != 0
-    assert (ahead[:, inside] == 1 % steps).all()
-    # Every step is drawn as often as any other in the long run.
-    many = np.bincount(draw_blocks(steps, block, 3_000, seed=4).ravel(), minlength=steps)
-    assert many.min() > 0.8 * 3_000
+def test_an_interval_goes_by_the_groups_of_neighbours() -> None:
+    # Groups (1, 3), (5, 7), (6, 8): means 2, 6, 7, and t with two degrees of freedom is 4.3027.
+    low, high = find_interval(np.asarray([1.0, 3, 5, 7, 6, 8]), 2, 0.95)
+    reach = 6 * 4.302653 * np.std([2, 6, 7], ddof=1) / np.sqrt(3)
+    assert (low, high) == pytest.approx((30 - reach, 30 + reach), rel=1e-6)
+    assert find_interval(np.asarray([5.0]), 2, 0.95) == (-np.inf, np.inf)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60), st.integers(1, 12))
+def test_an_interval_holds_its_sum_and_grows_with_the_money(
+    amounts: list[float], block: int
+) -> None:
+    low, high = find_interval(np.asarray(amounts), block, 0.95)
+    assert low <= sum(amounts) + 1e-3
+    assert high >= sum(amounts) - 1e-3
+    twice = find_interval(2 * np.asarray(amounts), block, 0.95)
+    assert twice == pytest.approx((2 * low, 2 * high), rel=1e-9, abs=1e-3)
 
 
 def test_claims_are_held_against_the_truth() -> None:
@@ -98,7 +101,7 @@ def test_claims_are_held_against_the_truth() -> None:
         )
         for week in range(20)
     }
-    account = settle(made, MONEY, HOW, seed=1)
+    account = settle(made, MONEY, HOW)
     found = {one.claim: one for one in compare_truth(made, truths, MONEY, account)}
     assert all(one.covers for one in found.values())
     # A model that promises too much is told so.
