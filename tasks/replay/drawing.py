@@ -1,4 +1,4 @@
-"""The two figures of a replay's page, as SVG: the money as it adds up, and the weeks as a strip."""
+"""The figures of a replay's page, as SVG: money and leads as they add up, weeks as a strip."""
 
 from __future__ import annotations
 
@@ -26,9 +26,26 @@ _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 960, 320, 84, 34, 14
 
 def draw_money(account: Account) -> Markup:
     """Each policy's money from the first matured list on, added up."""
+    return _draw_lines(
+        account, {name: list(accumulate(amounts)) for name, amounts in account.by_week.items()}
+    )
+
+
+def draw_leads(account: Account) -> Markup:
+    """By how much the served champion is ahead of each other policy, added up."""
+    served = account.by_week[SERVED]
+    leads = {
+        name: list(accumulate(ours - theirs for ours, theirs in zip(served, amounts, strict=True)))
+        for name, amounts in account.by_week.items()
+        if name != SERVED
+    }
+    return _draw_lines(account, leads)
+
+
+def _draw_lines(account: Account, lines: Mapping[str, Sequence[float]]) -> Markup:
+    """Lines over the account's weeks, with zero in sight."""
     from markupsafe import Markup, escape
 
-    lines = {name: list(accumulate(amounts)) for name, amounts in account.by_week.items()}
     values = [0.0, *(value for line in lines.values() for value in line)]
     low, high = min(values), max(values)
     span = (high - low) or 1.0
@@ -59,6 +76,11 @@ def draw_money(account: Account) -> Markup:
                 f'<text class="tick" x="{across(place):.1f}" y="{_HEIGHT - 10}"'
                 f' text-anchor="{anchor}">{week:%Y-%m-%d}</text>'
             )
+    if low < 0 < high:
+        parts.append(
+            f'<line class="zero" x1="{_LEFT}" x2="{_WIDTH - 12}" y1="{down(0):.1f}"'
+            f' y2="{down(0):.1f}"/>'
+        )
     for name, line in lines.items():
         points = " ".join(f"{across(p):.1f},{down(v):.1f}" for p, v in enumerate(line))
         parts.append(f'<polyline class="line {_LINES[name]}" points="{points}"/>')

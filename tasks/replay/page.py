@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.durability import write_page
 from tasks.escaping import open_templates
-from tasks.replay.drawing import draw_money, draw_strip
+from tasks.replay.drawing import draw_leads, draw_money, draw_strip
 from tasks.replay.planting import WORDS
 
 if TYPE_CHECKING:
@@ -82,9 +82,21 @@ def render_page(
             promoted=promoted,
             stopped=sum(bool(one.settled) for one in weeks),
             money=draw_money(account) if account is not None else "",
+            leads=draw_leads(account) if account is not None else "",
+            whys=_say_once(weeks),
+            has_rollouts=any(one.rollout for one in weeks),
             strip=draw_strip(weeks),
         )
     )
+
+
+def _say_once(weeks: Sequence[Told]) -> list[str]:
+    """Why each step ended as it did; what the step before had said in those words is not."""
+    said = [one.ended or " / ".join(one.reasons) for one in weeks]
+    return [
+        "as the step before" if place and text and text == said[place - 1] else text
+        for place, text in enumerate(said)
+    ]
 
 
 @functools.cache
