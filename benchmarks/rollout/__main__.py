@@ -1,6 +1,6 @@
 """Does a rollout keep its word? Worlds with known truth through the code that decides for real.
 
-    python -m benchmarks.rollout                           20,000 rollouts a world: hours
+    python -m benchmarks.rollout                           20,000 rollouts a world: 40 min of CPU
     python -m benchmarks.rollout --rollouts 1000           a first impression
     python -m benchmarks.rollout --keep runs/rollout       goes on where it was stopped
     python -m benchmarks.rollout --only "A/A"              of the worlds whose name holds that
