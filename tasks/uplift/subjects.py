@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.findings import Words
+from tasks.offers import held_out_sql
 from tasks.uplift.effects import Trial, check_lot
 from tasks.visibility import supersessions, visible
 from tasks.warehouse import quote
@@ -98,6 +99,7 @@ def stage_subjects(
         table: visible(table, snapshot, supersessions(lake, snapshot, table))
         for table in ("orders", "contacts", "customers")
     }
+    names["is_held_out"] = held_out_sql("action.customer_id")
     for file in ("contact", "campaign", "subject", "list_subject"):
         lake.run(SQL / f"{file}.sql", values, names=names)
     campaigns, notes = _find_campaigns(lake, as_of, settings)
