@@ -22,7 +22,8 @@ dora champion   1 9001 yes
 eve  challenger 2 4000 no
 """
 CONTACTS = (
-    "customer_id varchar, contact_id varchar, contacted_at timestamptz, received_at timestamptz"
+    "customer_id varchar, contact_id varchar, contacted_at timestamptz, received_at timestamptz,"
+    " batch_number integer, row_number bigint"
 )
 
 
