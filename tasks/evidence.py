@@ -129,11 +129,32 @@ class Strategy(Finding):
     money_high: float
 
 
+class KeptLearner(Finding):
+    """The learner that serves an unlocked study: where it is kept, and what its files must be.
+
+    `model_hash` is over `files` (sha256 by name) in name order, and names its directory. It learnt
+    from `rows`. A prediction p is told as `mean` + `slope` x (p - `centre`), never below `low` or
+    above `high`, as found on customers of the lots whom no model had seen.
+    """
+
+    learner: str
+    files: dict[str, str]
+    model_hash: str
+    rows: int
+    mean: float
+    centre: float
+    slope: float
+    low: float
+    high: float
+
+
 class UpliftStudy(Finding):
     """Whether uplift targeting is unlocked for an action, against the other ways, in one run.
 
     `curve` is that of the served learner: (share contacted, gain a customer, low, high); chance is
-    the straight line to its end.
+    the straight line to its end. Where it is unlocked, `kept` is the learner, `own_customers` those
+    of tonight who have an own uplift, and `unlike_customers` those whom no lot was like. `first_at`
+    and `last_at` are when the lots were drawn.
     """
 
     listed_for: Literal["retention", "winback"]
@@ -148,6 +169,11 @@ class UpliftStudy(Finding):
     strategies: tuple[Strategy, ...]
     curve: tuple[tuple[float, float, float, float], ...]
     confidence: float
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    kept: KeptLearner | None = None
+    own_customers: int = 0
+    unlike_customers: int = 0
 
 
 class Imbalance(Finding):
@@ -155,6 +181,20 @@ class Imbalance(Finding):
 
     feature: str
     difference: float
+
+
+class Voucher(Finding):
+    """Who vouches that a source of subjects went by lot; None: this product drew it itself.
+
+    `share` are those contacted, of all its matured subjects; `declared_share` was to be.
+    """
+
+    source: str
+    declared_by: str | None
+    lots: int
+    customers: int
+    share: float
+    declared_share: float
 
 
 class Undeclared(Finding):
@@ -179,3 +219,4 @@ class UpliftFindings(Night):
     cells: tuple[EvidenceCell, ...]
     studies: tuple[UpliftStudy, ...]
     undeclared: tuple[Undeclared, ...]
+    vouchers: tuple[Voucher, ...] = ()

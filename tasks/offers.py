@@ -28,7 +28,8 @@ def is_held_out(customer_id: str, salt: str, share: float) -> bool:
     (True, False)
     """
     digest = hashlib.sha256(f"{salt}/{customer_id}".encode()).hexdigest()
-    return int(digest[:_DIGITS], 16) / _OF < share
+    place: float = int(digest[:_DIGITS], 16) / _OF
+    return place < share
 
 
 def held_out_sql(customer_id: str) -> str:

@@ -344,6 +344,7 @@ def _lines(lake: Lake, name: ListName) -> tuple[ActionLine, ...]:
             cost_amount=row["cost_amount"],
             expected_return_amount=row["expected_return_amount"],
             evidence_level=int(row["evidence_level"]),
+            own_uplift_customers=int(row["own_uplift_customers"]),
         )
         for row in lake.rows(sql, {"listed_for": name})
     )
@@ -381,7 +382,7 @@ def _notes(
             )
         )
     notes += _note_unknown(lake, values, settings)
-    notes += note_evidence(lake, values["uplift_id"])
+    notes += note_evidence(lake, values["as_of"], values["uplift_id"])
     if not lake.scalar("select exists (from lake.main.contacts)"):
         notes.append(
             Words(
