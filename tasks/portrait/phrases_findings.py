@@ -206,6 +206,7 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
         "Returns are estimates until an experiment measures them.",
         "수익은 실험으로 측정하기 전까지 추정치입니다.",
     ),
+    "actions.measured": ("Measured by lot.", "추첨으로 측정한 값입니다."),
     "actions.list": ("The list", "액션"),
     "actions.winback": ("Win back those who left", "떠난 고객 재유치"),
     "actions.winback_line": (
