@@ -255,19 +255,6 @@ CUSTOMER_TABLES: dict[str, tuple[Column, ...]] = {
         Column("push", "DOUBLE", nullable=True),
         Column("agreement_share", "DOUBLE"),
     ),
-    # What a contact is expected to add of a customer alone, where uplift targeting of the action is
-    # unlocked: stays (`incremental_share`) or margin, by a run of `uplift`.
-    "customer_uplifts": (
-        Column("customer_id", "VARCHAR", personal=True),
-        Column("as_of", "TIMESTAMPTZ"),
-        Column("known_by", "TIMESTAMPTZ"),
-        Column("run_id", "VARCHAR"),
-        Column("listed_for", "VARCHAR"),
-        Column("action", "VARCHAR"),
-        Column("learner_hash", "VARCHAR"),
-        Column("incremental_share", "DOUBLE", nullable=True),
-        Column("incremental_amount", "DOUBLE", nullable=True),
-    ),
     # The action list and, in this order, the exported files (docs/action-list.md says what each
     # column is). `listed_for` is 'retention' or 'winback'; who is `held_out` is not contacted.
     "customer_actions": (

@@ -13,7 +13,7 @@ from typing import Literal
 from tasks.contracts import CUSTOMER_TABLES, Column
 from tasks.finding import Finding, Night, Words
 
-# What is known of actions, not of a customer: appended a run of `uplift`, read by the action list.
+# What is known of actions, by lot: appended a run of `uplift`, read by the action list.
 # `segment_id` and `driver` NULL: everybody. `is_measured` says that the increment takes
 # the place of the policy's guess.
 EVIDENCE_TABLES: dict[str, tuple[Column, ...]] = {
@@ -36,6 +36,19 @@ EVIDENCE_TABLES: dict[str, tuple[Column, ...]] = {
         Column("low_amount", "DOUBLE", nullable=True),
         Column("high_amount", "DOUBLE", nullable=True),
         Column("currency", "VARCHAR", nullable=True),
+    ),
+    # What a contact is expected to add of a customer alone, where uplift targeting of the action is
+    # unlocked: stays (`incremental_share`) or margin, appended by the same run.
+    "customer_uplifts": (
+        Column("customer_id", "VARCHAR", personal=True),
+        Column("as_of", "TIMESTAMPTZ"),
+        Column("known_by", "TIMESTAMPTZ"),
+        Column("run_id", "VARCHAR"),
+        Column("listed_for", "VARCHAR"),
+        Column("action", "VARCHAR"),
+        Column("learner_hash", "VARCHAR"),
+        Column("incremental_share", "DOUBLE", nullable=True),
+        Column("incremental_amount", "DOUBLE", nullable=True),
     ),
 }
 

@@ -124,7 +124,8 @@ def write_texts(directory: Path, files: Mapping[str, str], written: str) -> Path
 
     `written` names the crash point before they have their name. Raises DiskFailure (73).
     """
-    if holds_files(directory, hash_texts(files)):
+    hashes = hash_texts(files)
+    if holds_files(directory, hashes):
         return directory
     aside = directory.with_name(f".{directory.name}.{uuid4().hex[:8]}")
     try:
@@ -135,8 +136,14 @@ def write_texts(directory: Path, files: Mapping[str, str], written: str) -> Path
                 file.flush()
                 os.fsync(file.fileno())
         crash_point(written)
-        shutil.rmtree(directory, ignore_errors=True)
-        aside.rename(directory)
+        try:
+            aside.rename(directory)
+        except OSError:
+            # Another process has kept the same first, and may be reading it; or it is damaged.
+            if holds_files(directory, hashes):
+                return directory
+            shutil.rmtree(directory, ignore_errors=True)
+            aside.rename(directory)
         sync_directory(directory.parent)
     except OSError as error:
         raise DiskFailure(

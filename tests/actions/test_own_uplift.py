@@ -13,7 +13,7 @@ import pytest
 
 from tasks.actions.listing import list_actions
 from tasks.actions.steps import describe_lists
-from tasks.contracts import CUSTOMER_TABLES
+from tasks.evidence import EVIDENCE_TABLES
 from tasks.exports import arrow_schema
 from tasks.findings import ActionFindings
 from tasks.settings import Settings
@@ -67,7 +67,7 @@ def put_uplifts(lake: Lake, uplifts: Mapping[str, float], run_id: str = "u1", **
             {**plain, "customer_id": who, "incremental_share": value, **more}
             for who, value in uplifts.items()
         ],
-        arrow_schema(CUSTOMER_TABLES["customer_uplifts"]),
+        arrow_schema(EVIDENCE_TABLES["customer_uplifts"]),
     )
     lake.load_arrow("made_rows", table)
     lake.execute("insert into lake.main.customer_uplifts by name from made_rows")
@@ -194,6 +194,8 @@ def test_measured_in_money(lake: Lake, shop: Settings) -> None:
     put_study(lake)
     put_uplifts(lake, {A: 0.0}, incremental_share=None, incremental_amount=20.0)
     put_uplifts(lake, {B: 0.0}, incremental_share=None, incremental_amount=4.0)
+    put_uplifts(lake, {C: 0.0}, incremental_share=None, incremental_amount=1e300)
     run(lake, shop)
+    assert rows(lake)[C]["evidence_basis"] == "guess"
     assert rows(lake)[A]["expected_return_amount"] == Decimal("14.5000")
     assert B not in rows(lake)
