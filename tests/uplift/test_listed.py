@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flows.acting import show_actions
+from flows.lifting import show_uplift
 from tasks.actions.listing import list_actions
 from tasks.archive import find_findings
 from tasks.evidence import UpliftFindings, UpliftStudy
@@ -141,7 +143,9 @@ def test_killed_once_the_learner_is_kept_nothing_is_published(shop: Shop) -> Non
     assert len(list(learners_directory(settings.home, settings.deployment).iterdir())) == 1
 
 
-def test_an_unlocked_list_finds_whom_a_contact_keeps(shop: Shop) -> None:
+def test_an_unlocked_list_finds_whom_a_contact_keeps(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
     truth = shop.reveal_tonight()
     size = round(0.3 * len(truth))
     _, by_risk = make_list(shop, size)
@@ -177,10 +181,16 @@ def test_an_unlocked_list_finds_whom_a_contact_keeps(shop: Shop) -> None:
     assert study.kept.low <= min(told.values()) <= max(told.values()) <= study.kept.high
     promised = sum(told[who] for who in by_uplift)
     assert 0.3 * promised < save(by_uplift) < 2 * promised
-    # Who vouches for the lot stands beside it.
-    shown = render(found)
-    assert "says the process of the simulation" in shown
-    assert "have an own uplift by" in shown
+    # Who vouches for the lot stands beside it, in the run's report as on the screen.
+    capsys.readouterr()
+    show_uplift(found)
+    for shown in (render(found), capsys.readouterr().out):
+        assert "says the process of the simulation" in shown
+        assert "have an own uplift by" in shown
+    show_actions(listed, shop.lake.settings.home)
+    screen = capsys.readouterr().out
+    assert f"own uplift of {size}" in " ".join(screen.split())
+    assert "were chosen by their own predicted uplift" in " ".join(screen.split())
 
 
 @pytest.mark.faults
