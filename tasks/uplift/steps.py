@@ -117,7 +117,7 @@ def _copy_learners(lake: Lake, found: UpliftFindings, target: Path) -> None:
             continue
         directory = find_directory(lake.settings.home, lake.deployment, study.kept.model_hash)
         if holds_files(directory, study.kept.files):
-            shutil.copytree(directory, target / study.action)
+            shutil.copytree(directory, target / directory.name)
 
 
 plan = step(_plan, name="plan uplift")
