@@ -119,6 +119,9 @@ def _log_lists(lake: Lake, found: ActionFindings, policy: ActionsSettings) -> No
             "customers": found.customers,
             "held_out_customers": found.held_out_customers,
             "winback_customers": found.winback_customers,
+            "own_uplift_customers": sum(
+                line.own_uplift_customers for line in (*found.lines, *found.winback_lines)
+            ),
             "planned_cost_amount": float(found.planned_cost_amount),
             "expected_return_amount": float(found.expected_return_amount),
             "gap_share": found.gap_share or 0.0,

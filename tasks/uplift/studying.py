@@ -160,13 +160,14 @@ def _say_verdict(contest: Contest) -> Words:
     beside_ko = f" 위험 순위와의 차이: {over:+.5f} ({low:+.5f}~{high:+.5f})."
     if contest.unlocked:
         return Words(
-            en=f"Unlocked: the lower bound of the Qini, {contest.low:.5f}, is above zero on"
-            f" customers that it had not learnt from.{beside}",
+            en=f"Unlocked: the lower bound of the Qini, {contest.low:.5f} at every look, is above"
+            f" zero on customers that it had not learnt from.{beside}",
             ko=f"허용: 학습하지 않은 고객에서 Qini 하한 {contest.low:.5f}이(가) 0보다 큽니다."
             f"{beside_ko}",
         )
     return Words(
-        en=f"Locked: the lower bound of the Qini, {contest.low:.5f}, is not above zero.{beside}",
+        en=f"Locked: the lower bound of the Qini, {contest.low:.5f} at every look, is not above"
+        f" zero.{beside}",
         ko=f"잠김: Qini 하한 {contest.low:.5f}이(가) 0보다 크지 않습니다.{beside_ko}",
     )
 
