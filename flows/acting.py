@@ -61,6 +61,7 @@ def read_amount(text: str) -> Decimal:
 def show_actions(found: ActionFindings, home: Path) -> None:
     """The lists action by action, who is left alone and why, and where the files are."""
     from flows import showing
+    from tasks.actions.steps import say_level, say_policy
 
     numbers = ("customers", "cost", "expected", "level")
     table = showing.make_table("list", "action", "channel", "segment", *numbers, right=numbers)
@@ -74,7 +75,7 @@ def show_actions(found: ActionFindings, home: Path) -> None:
                 f"{line.customers:,}",
                 f"{line.cost_amount:,.2f}",
                 f"{line.expected_return_amount:,.2f}",
-                str(line.evidence_level),
+                say_level(line),
             )
     console = showing.open_console()
     if found.lines or found.winback_lines:
@@ -90,8 +91,6 @@ def show_actions(found: ActionFindings, home: Path) -> None:
         f"{found.held_out_customers:,} more are held out, to tell later what contacts brought",
         markup=False,
     )
-    from tasks.actions.steps import say_policy
-
     for said in say_policy(found):
         console.print(said, markup=False, soft_wrap=True)
     left = ", ".join(f"{code} {count:,}" for code, count in found.left_alone.items())

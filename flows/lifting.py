@@ -51,6 +51,8 @@ def show_uplift(found: UpliftFindings) -> None:
             console.print(f"{cell.action}: {cell.needs.en}", markup=False, soft_wrap=True)
     for study in found.studies:
         console.print(f"{study.action}: {study.reason.en}", markup=False, soft_wrap=True)
+        if study.kept is not None:
+            console.print(report.say_own(study), markup=False, soft_wrap=True)
         if not study.strategies:
             continue
         judged = ("contacted", "Qini", "better, of 1,000", f"{found.currency}, of 1,000")
@@ -58,6 +60,8 @@ def show_uplift(found: UpliftFindings) -> None:
         for row in report.list_strategies(study):
             contest.add_row(*row)
         console.print(contest)
+    for said in report.say_vouchers(found):
+        console.print(said, markup=False, soft_wrap=True)
     for one in found.undeclared:
         console.print(one.reason.en, markup=False, soft_wrap=True)
     for note in found.notes:

@@ -208,6 +208,10 @@ SCORES: tuple[Column, ...] = (
     Column("stale_sources", "VARCHAR", nullable=True),
 )
 
+REASON_COLUMNS = ("reason_1", "reason_2", "reason_3")
+# Said of a customer whom no driver pushes towards leaving, so that every row has a reason.
+NO_REASON = "nothing points to leaving"
+
 # What later steps know of a customer, one row a customer of a run, appended; the newest run of a
 # cut-off counts. `run_id` is the finding_id in `ledger.findings`.
 CUSTOMER_TABLES: dict[str, tuple[Column, ...]] = {
@@ -283,6 +287,8 @@ CUSTOMER_TABLES: dict[str, tuple[Column, ...]] = {
         Column("stale_sources", "VARCHAR", nullable=True),
         # What the expected return rests on; NULL in lists made before there was a ladder.
         Column("evidence_level", "INTEGER", nullable=True),
+        # 'guess', 'measured' (of a segment or reason) or 'own_uplift'; NULL in older lists.
+        Column("evidence_basis", "VARCHAR", nullable=True),
     ),
 }
 

@@ -13,7 +13,7 @@ from typing import Literal
 from tasks.contracts import CUSTOMER_TABLES, Column
 from tasks.finding import Finding, Night, Words
 
-# What is known of actions, not of a customer: appended a run of `uplift`, read by the action list.
+# What is known of actions, by lot: appended a run of `uplift`, read by the action list.
 # `segment_id` and `driver` NULL: everybody. `is_measured` says that the increment takes
 # the place of the policy's guess.
 EVIDENCE_TABLES: dict[str, tuple[Column, ...]] = {
@@ -36,6 +36,19 @@ EVIDENCE_TABLES: dict[str, tuple[Column, ...]] = {
         Column("low_amount", "DOUBLE", nullable=True),
         Column("high_amount", "DOUBLE", nullable=True),
         Column("currency", "VARCHAR", nullable=True),
+    ),
+    # What a contact is expected to add of a customer alone, where uplift targeting of the action is
+    # unlocked: stays (`incremental_share`) or margin, appended by the same run.
+    "customer_uplifts": (
+        Column("customer_id", "VARCHAR", personal=True),
+        Column("as_of", "TIMESTAMPTZ"),
+        Column("known_by", "TIMESTAMPTZ"),
+        Column("run_id", "VARCHAR"),
+        Column("listed_for", "VARCHAR"),
+        Column("action", "VARCHAR"),
+        Column("learner_hash", "VARCHAR"),
+        Column("incremental_share", "DOUBLE", nullable=True),
+        Column("incremental_amount", "DOUBLE", nullable=True),
     ),
 }
 
@@ -129,11 +142,32 @@ class Strategy(Finding):
     money_high: float
 
 
+class KeptLearner(Finding):
+    """The learner that serves an unlocked study: where it is kept, and what its files must be.
+
+    `model_hash` is over `files` (sha256 by name) in name order, and names its directory. It learnt
+    from `rows`. A prediction p is told as `mean` + `slope` x (p - `centre`), never below `low` or
+    above `high`, as found on customers of the lots whom no model had seen.
+    """
+
+    learner: str
+    files: dict[str, str]
+    model_hash: str
+    rows: int
+    mean: float
+    centre: float
+    slope: float
+    low: float
+    high: float
+
+
 class UpliftStudy(Finding):
     """Whether uplift targeting is unlocked for an action, against the other ways, in one run.
 
     `curve` is that of the served learner: (share contacted, gain a customer, low, high); chance is
-    the straight line to its end.
+    the straight line to its end. Where it is unlocked, `kept` is the learner, `own_customers` those
+    of tonight who have an own uplift, and `unlike_customers` those whom no lot was like. `first_at`
+    and `last_at` are when the lots were drawn.
     """
 
     listed_for: Literal["retention", "winback"]
@@ -148,6 +182,11 @@ class UpliftStudy(Finding):
     strategies: tuple[Strategy, ...]
     curve: tuple[tuple[float, float, float, float], ...]
     confidence: float
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    kept: KeptLearner | None = None
+    own_customers: int = 0
+    unlike_customers: int = 0
 
 
 class Imbalance(Finding):
@@ -155,6 +194,20 @@ class Imbalance(Finding):
 
     feature: str
     difference: float
+
+
+class Voucher(Finding):
+    """Who vouches that a source of subjects went by lot; None: this product drew it itself.
+
+    `share` are those contacted, of all its matured subjects; `declared_share` was to be.
+    """
+
+    source: str
+    declared_by: str | None
+    lots: int
+    customers: int
+    share: float
+    declared_share: float
 
 
 class Undeclared(Finding):
@@ -179,3 +232,4 @@ class UpliftFindings(Night):
     cells: tuple[EvidenceCell, ...]
     studies: tuple[UpliftStudy, ...]
     undeclared: tuple[Undeclared, ...]
+    vouchers: tuple[Voucher, ...] = ()

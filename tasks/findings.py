@@ -319,7 +319,8 @@ class ForecastFindings(Night):
 class ActionLine(Finding):
     """One action of the policy in this list.
 
-    `evidence_level` (tasks/evidence.py) is that of the least sure of its customers.
+    `evidence_level` (tasks/evidence.py) is that of the least sure of its customers;
+    `own_uplift_customers` are those whose return rests on their own predicted uplift.
     """
 
     action: str
@@ -330,6 +331,7 @@ class ActionLine(Finding):
     cost_amount: Decimal
     expected_return_amount: Decimal
     evidence_level: int = 0
+    own_uplift_customers: int = 0
 
 
 class PolicyUse(Finding):

@@ -26,7 +26,9 @@ class CampaignSettings(Section):
         min_length=1, max_length=100, description="Ids, or patterns as `spring_*`."
     )
     declared_by: str = Field(
-        min_length=3, max_length=200, description="Who says that it went by lot, and where."
+        min_length=3,
+        max_length=200,
+        description="Who says that it went by lot, and where; told beside what rests on it.",
     )
     lot_share: float = Field(
         gt=0, lt=1, description="Of the eligible, the share that was drawn to be contacted."
@@ -105,6 +107,12 @@ class UpliftSettings(Section):
     )
     minimum_model_customers: int = Field(
         500, ge=100, le=10_000_000, description="In each arm, below which no model is tried."
+    )
+    maximum_age_days: int = Field(
+        365,
+        ge=1,
+        le=3650,
+        description="Older than this, the newest lot lets no list choose by own uplift any more.",
     )
     budget_share: float = Field(
         0.3, gt=0, lt=1, description="Share of customers who can be contacted, to compare at."

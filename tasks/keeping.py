@@ -114,6 +114,64 @@ def holds_files(directory: Path, expected: Mapping[str, str]) -> bool:
     return True
 
 
+def hash_texts(files: Mapping[str, str]) -> dict[str, str]:
+    """sha256 of each file by its name, as they will stand on disk."""
+    return {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in files.items()}
+
+
+def write_texts(directory: Path, files: Mapping[str, str], written: str) -> Path:
+    """Write the files to `directory`, durable, all or nothing; one that holds them is kept.
+
+    `written` names the crash point before they have their name. Raises DiskFailure (73).
+    """
+    hashes = hash_texts(files)
+    if holds_files(directory, hashes):
+        return directory
+    aside = directory.with_name(f".{directory.name}.{uuid4().hex[:8]}")
+    try:
+        aside.mkdir(parents=True, mode=0o700)
+        for name, text in files.items():
+            with (aside / name).open("x", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        crash_point(written)
+        try:
+            aside.rename(directory)
+        except OSError:
+            # Another process has kept the same first, and may be reading it; or it is damaged.
+            if holds_files(directory, hashes):
+                return directory
+            shutil.rmtree(directory, ignore_errors=True)
+            aside.rename(directory)
+        sync_directory(directory.parent)
+    except OSError as error:
+        raise DiskFailure(
+            "A model's files could not be kept.", found=f"{directory}: {error.strerror or error}"
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return directory
+
+
+def read_texts(directory: Path, expected: Mapping[str, str]) -> dict[str, str]:
+    """The files of a directory, of which these very bytes have the ledger's checksums.
+
+    Raises Refused (77) where they have not, StoredDataCorrupt (74) where they are gone.
+    """
+    verify_model(directory, expected)
+    texts = {}
+    for name, checksum in expected.items():
+        content = (directory / name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != checksum:
+            raise Tampered(
+                "A model's files changed while they were read; it is not loaded.",
+                found=f"{name} in {directory}",
+            )
+        texts[name] = content.decode("utf-8")
+    return texts
+
+
 def keep_copy(source: Path, target: Path, expected: Mapping[str, str]) -> Path:
     """Copy a model's files to `target`, durable and verified, all or nothing; the place taken.
 

@@ -5,6 +5,7 @@ All amounts are in `economics.currency`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Self
@@ -15,7 +16,28 @@ from tasks.sections import Section
 
 # The action of a rule that leaves customers alone, whatever another rule offers them.
 LEAVE_ALONE = "none"
+_DIGITS = 15
+_OF = 16**_DIGITS
 _NAME = r"^[a-z][a-z0-9_]{0,39}$"
+
+
+def is_held_out(customer_id: str, salt: str, share: float) -> bool:
+    """Whether a customer is never contacted: so for ever, by salt and id alone.
+
+    >>> is_held_out("c1", "holdfast", 1.0), is_held_out("c1", "holdfast", 0.0)
+    (True, False)
+    """
+    digest = hashlib.sha256(f"{salt}/{customer_id}".encode()).hexdigest()
+    place: float = int(digest[:_DIGITS], 16) / _OF
+    return place < share
+
+
+def held_out_sql(customer_id: str) -> str:
+    """`is_held_out` as SQL of a column; binds `$hold_out_salt` and `$hold_out_share`."""
+    return (
+        f"(('0x' || sha256($hold_out_salt || '/' || {customer_id})[1:{_DIGITS}])::bigint"
+        f" / {_OF} < $hold_out_share::double)"
+    )
 
 
 class LabelSettings(Section):

@@ -1,11 +1,13 @@
 """What uplift targeting brings against everyone, risk and chance; on a real lot and a known one.
 
-    python -m benchmarks.uplift                     both
+    python -m benchmarks.uplift                     all
     python -m benchmarks.uplift --only hillstrom
+    python -m benchmarks.uplift --only unlocking --seeds 400
 
 `hillstrom` (in HOLDFAST_DATA) is MineThatData's e-mail test of 64,000 customers: visits and spend
 in two weeks. The simulated shop (`tests/uplift/simulated.py`) has customers whom a contact keeps,
-and others whom it drives away; its truth is held against the claim.
+and others whom it drives away; its truth is held against the claim. `unlocking` counts how often a
+contact that does nothing, or the same to all, unlocks targeting by bad luck.
 """
 
 from __future__ import annotations
@@ -18,23 +20,31 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from benchmarks.uplift.hillstrom import ARMS, read_arm
 from tasks.evidence import Strategy
 from tasks.incrementality import UpliftSettings
+from tasks.progress import track
 from tasks.settings import PROJECT, Settings, load_settings
-from tasks.uplift.effects import check_lot, compare_arms, measure_effect
+from tasks.uplift.effects import Trial, check_lot, compare_arms, measure_effect
+from tasks.uplift.serving import calibrate
 from tasks.uplift.subjects import read_with_features, stage_subjects
 from tasks.uplift.targeting import compare_strategies
+from tests.uplift.drawn import QUICK, draw_trial
 from tests.uplift.simulated import HORIZON_DAYS, open_shop
+
+_LOOKS = 6
 
 
 def main() -> None:
     arguments = _read_arguments()
-    if arguments.only != "simulated":
+    if arguments.only in (None, "hillstrom"):
         show_hillstrom(arguments.data)
-    if arguments.only != "hillstrom":
+    if arguments.only in (None, "simulated"):
         show_simulated(arguments.customers)
+    if arguments.only in (None, "unlocking"):
+        show_unlocking(arguments.seeds)
 
 
 def show_hillstrom(data: Path) -> None:
@@ -141,6 +151,45 @@ def show_simulated(customers: int) -> None:
         )
 
 
+def show_unlocking(seeds: int) -> None:
+    """How often a trial of 1,500 unlocks, where it should not and where it should."""
+    from scipy.stats import binomtest
+
+    settings = UpliftSettings.model_validate(QUICK)
+    for world, what in (
+        ("nothing", "a contact does nothing"),
+        ("alike", "it keeps one in ten of everybody"),
+        ("unlike", "it keeps one in five of half of them, and drives as many others away"),
+    ):
+        count = 0
+        for seed in track(range(seeds), f"unlocking, {world}", str):
+            trial, features = draw_trial(world, seed)  # type: ignore[arg-type]
+            count += _is_unlocked(trial, features, settings)
+        share = binomtest(count, seeds).proportion_ci(0.95)
+        print(
+            f"unlocking, {what}: {count} of {seeds} trials unlocked, {count / seeds:.1%}"
+            f" ({share.low:.1%} to {share.high:.1%}); declared: at most"
+            f" {1 - settings.confidence:.0%} by bad luck"
+        )
+    ever = 0
+    looks = range(1, _LOOKS + 1)
+    for seed in track(range(seeds // 4), "unlocking, look after look", str):
+        trial, features = draw_trial("nothing", seed, subjects=_LOOKS * 500, lots=_LOOKS)
+        parts = [trial.lots < look for look in looks]
+        ever += any(_is_unlocked(trial.take(one), features[one], settings) for one in parts)
+    print(
+        f"unlocking, a contact does nothing, looked at after each of {_LOOKS} lots of 500: {ever}"
+        f" of {seeds // 4} unlocked at one of the looks, {ever / (seeds // 4):.1%}"
+    )
+
+
+def _is_unlocked(trial: Trial, features: NDArray[np.float64], settings: UpliftSettings) -> bool:
+    contest = compare_strategies(trial, features, "lapse_share", settings)
+    return contest.unlocked and (
+        calibrate(trial, contest.scores, "lapse_share", settings) is not None
+    )
+
+
 def _tell(one: Strategy, served: str, what: str) -> str:
     qini = ""
     if one.qini is not None and one.qini_low is not None and one.qini_high is not None:
@@ -157,7 +206,8 @@ def _read_arguments() -> argparse.Namespace:
     import os
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=("hillstrom", "simulated"))
+    parser.add_argument("--only", choices=("hillstrom", "simulated", "unlocking"))
+    parser.add_argument("--seeds", type=int, default=400, help="trials of each world")
     parser.add_argument("--customers", type=int, default=8000, help="of the simulated shop")
     parser.add_argument(
         "--data",

@@ -35,6 +35,7 @@ from tasks.contracts import CUSTOMER_TABLES
 from tasks.errors import DataRejected
 from tasks.exports import export_directory, find_scoring
 from tasks.findings import ActionFindings, ActionLine, ListArm, PolicyUse, Words
+from tasks.offers import held_out_sql
 from tasks.visibility import at_version, supersessions, visible
 from tasks.warehouse import quote
 
@@ -224,7 +225,8 @@ def _stage(
 ) -> dict[str, Any]:
     """Make `<name>_person`, or the table `staged`; its fingerprint."""
     staged = staged or f"{name}_person"
-    names = {"staged": staged, "banded": lake.text(_SQL / "banded.sql")}
+    held_out = {"is_held_out": held_out_sql("customer_id")}
+    names = {"staged": staged, "banded": lake.text(_SQL / "banded.sql", names=held_out)}
     if name == "retention":
         lake.run(_SQL / "person.sql", values, names=names)
     else:
@@ -342,6 +344,7 @@ def _lines(lake: Lake, name: ListName) -> tuple[ActionLine, ...]:
             cost_amount=row["cost_amount"],
             expected_return_amount=row["expected_return_amount"],
             evidence_level=int(row["evidence_level"]),
+            own_uplift_customers=int(row["own_uplift_customers"]),
         )
         for row in lake.rows(sql, {"listed_for": name})
     )
@@ -379,7 +382,7 @@ def _notes(
             )
         )
     notes += _note_unknown(lake, values, settings)
-    notes += note_evidence(lake, values["uplift_id"])
+    notes += note_evidence(lake, values["as_of"], values["uplift_id"])
     if not lake.scalar("select exists (from lake.main.contacts)"):
         notes.append(
             Words(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tasks.actions.listing import list_actions
 from tasks.errors import ServiceDown
 from tasks.escaping import escape_markdown
-from tasks.findings import ActionFindings
+from tasks.findings import ActionFindings, ActionLine
 from tasks.orchestration import publish_markdown, step
 from tasks.studies import StudyRecord
 from tasks.tracking.tracker import open_tracker
@@ -64,7 +64,7 @@ def describe_lists(found: ActionFindings) -> str:
     lines += [
         f"| {name} | {escape_markdown(line.words.en)} | {line.segment_id or ''}"
         f" | {line.customers:,} | {line.cost_amount:,.2f} | {line.expected_return_amount:,.2f}"
-        f" | {line.evidence_level} |"
+        f" | {say_level(line)} |"
         for name, listed in (("keep", found.lines), ("win back", found.winback_lines))
         for line in listed
     ]
@@ -74,6 +74,13 @@ def describe_lists(found: ActionFindings) -> str:
     lines += [f"- {escape_markdown(note.en)}" for note in found.notes]
     lines += [f"- `{path}`" for path in found.files]
     return "\n".join(lines)
+
+
+def say_level(line: ActionLine) -> str:
+    """The level that a line rests on, and of how many of its customers on their own uplift."""
+    if not line.own_uplift_customers:
+        return str(line.evidence_level)
+    return f"{line.evidence_level}, own uplift of {line.own_uplift_customers:,}"
 
 
 def say_policy(found: ActionFindings) -> list[str]:
@@ -112,6 +119,9 @@ def _log_lists(lake: Lake, found: ActionFindings, policy: ActionsSettings) -> No
             "customers": found.customers,
             "held_out_customers": found.held_out_customers,
             "winback_customers": found.winback_customers,
+            "own_uplift_customers": sum(
+                line.own_uplift_customers for line in (*found.lines, *found.winback_lines)
+            ),
             "planned_cost_amount": float(found.planned_cost_amount),
             "expected_return_amount": float(found.expected_return_amount),
             "gap_share": found.gap_share or 0.0,

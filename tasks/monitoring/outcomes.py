@@ -18,6 +18,7 @@ from tasks.monitoring.measures import (
     measure_profit,
 )
 from tasks.monitoring.money import Flags, Floats, Money
+from tasks.offers import held_out_sql
 from tasks.quality import WeekQuality
 from tasks.significance import measure_auc
 
@@ -60,6 +61,7 @@ def stage_weeks(lake: Lake, as_of: datetime) -> bool:
             "hold_out_salt": settings.actions.hold_out_salt,
             "hold_out_share": settings.actions.hold_out_share,
         },
+        names={"is_held_out": held_out_sql("score.customer_id")},
     )
     return bool(lake.scalar(f"select count(*) from {SCORED}"))
 

@@ -206,6 +206,7 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
         "Returns are estimates until an experiment measures them.",
         "수익은 실험으로 측정하기 전까지 추정치입니다.",
     ),
+    "actions.measured": ("Measured by lot.", "추첨으로 측정한 값입니다."),
     "actions.list": ("The list", "액션"),
     "actions.winback": ("Win back those who left", "떠난 고객 재유치"),
     "actions.winback_line": (
@@ -223,10 +224,13 @@ FINDING_PHRASES: dict[str, tuple[str | tuple[str, str], str]] = {
     "actions.levels": (
         "Evidence: 0 the model predicts; 1 its ranking has held; 2 by lot, the action works"
         " overall; 3 by lot, its effect is known in this group or for this reason, and the return"
-        " is measured. Below 3 the return is a guess.",
+        " is measured. Below 3 the return is a guess. Own uplift: by lot, the effect is known to"
+        " differ from customer to customer, and each one's own is counted.",
         "근거 단계: 0 모델 예측, 1 순위 확인, 2 추첨으로 전체 효과 확인, 3 추첨으로 이 그룹이나"
-        " 이유의 효과 측정. 3단계 미만의 수익은 추정치입니다.",
+        " 이유의 효과 측정. 3단계 미만의 수익은 추정치입니다. 고객별 업리프트: 추첨으로 효과가"
+        " 고객마다 다름이 확인되어 각 고객의 효과를 씁니다.",
     ),
+    "actions.own_uplift": ("(own uplift of {n})", "(고객별 업리프트 {n}명)"),
     "actions.nobody": ("Nobody: no action pays.", "대상 없음: 비용보다 효과가 큰 액션이 없습니다."),
     "actions.left_alone": ("Left alone, and why", "연락하지 않는 고객과 사유"),
     "actions.winback_left_alone": (

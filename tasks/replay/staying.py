@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tasks.contracts import CONTRACTS
+from tasks.offers import held_out_sql
 from tasks.replay.contacts import SERVED
 from tasks.replay.planting import find_column, write_rows
 from tasks.warehouse import Connection, Lake, literal, quote, scratch
@@ -143,9 +144,8 @@ def read_listed(lake: Lake, as_of: datetime) -> list[str]:
     actions = lake.settings.actions
     rows = lake.rows(
         "select customer_id from lake.main.replay_contacts"
-        " where as_of = $as_of and policy = $policy and not ("
-        " ('0x' || sha256($hold_out_salt || '/' || customer_id)[1:15])::bigint"
-        " / 1152921504606846976 < $hold_out_share::double) order by customer_id",
+        " where as_of = $as_of and policy = $policy"
+        f" and not {held_out_sql('customer_id')} order by customer_id",
         {
             "as_of": as_of,
             "policy": SERVED,

@@ -20,8 +20,10 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from tasks.contracts import NO_REASON, REASON_COLUMNS
 from tasks.crash import crash_point
 from tasks.moments import read_clock
+from tasks.offers import held_out_sql
 from tasks.rollout.assignment import bucket_sql, is_challenger_sql, stage_sql
 from tasks.rollout.plan import BUCKETS
 from tasks.rollout.recording import SQL, Rollout
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 _CHUNKS = 50
 _LEAST_ROWS, _MOST_ROWS = 10, 20_000
 SALT = "$rollout_id::varchar"
-NO_REASON = "nothing points to leaving"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def stage_turn(lake: Lake, rollout: Rollout, customers: str) -> None:
             "bucket": bucket_sql(SALT, "customer_id"),
             "stage": stage_sql(SALT, "customer_id", plan.stages),
             "is_challenger": is_challenger_sql(SALT, "customer_id", plan.stages),
+            "is_held_out": held_out_sql("customer_id"),
             "customers": customers,
         },
     )
@@ -270,7 +272,7 @@ def _read_answers(
         if not path.exists():
             continue
         table = feather.read_table(path, memory_map=False)
-        told = [table[f"reason_{place}"].to_pylist() for place in (1, 2, 3)]
+        told = [table[name].to_pylist() for name in REASON_COLUMNS]
         for place, probability in enumerate(table["probability"].to_pylist()):
             if probability is None or not math.isfinite(probability) or not 0 <= probability <= 1:
                 unsound += 1

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.contracts import SCORES
+from tasks.contracts import NO_REASON, REASON_COLUMNS, SCORES
 from tasks.crash import crash_point
 from tasks.errors import DataRejected, HoldfastError, suggest
 from tasks.exports import (
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from tasks.warehouse import Connection, Lake
 
 _SQL = Path(__file__).with_name("sql")
-_REASONS = ("reason_1", "reason_2", "reason_3")
-# Said of a customer whom no driver pushes towards leaving, so that every row has a reason.
-NO_REASON = "nothing points to leaving"
 # What `lake.main.scores` is checked with before it is published: the Parquet file to be exported.
 Check = Callable[[Path], None]
 
@@ -286,7 +283,7 @@ def _score_batch(
         "probability": pa.array(probability, pa.float64()),
     }
     reasons = [row or (NO_REASON,) for row in reasons]
-    for place, name in enumerate(_REASONS):
+    for place, name in enumerate(REASON_COLUMNS):
         columns[name] = pa.array(
             [row[place] if place < min(kept, len(row)) else None for row in reasons], pa.string()
         )

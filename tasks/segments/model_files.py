@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.crash import crash_point
-from tasks.durability import sync_directory
-from tasks.errors import DiskFailure
 from tasks.findings import Words
-from tasks.keeping import MODEL_CODE, holds_files, load_module
+from tasks.keeping import MODEL_CODE, load_module, write_texts
+from tasks.keeping import hash_texts as hash_texts
 from tasks.segments import model_code
 from tasks.segments.candidates import Segmentation
 
@@ -62,38 +56,12 @@ def render_model(segmentation: Segmentation, labels: Sequence[NamedLabel]) -> di
     }
 
 
-def hash_texts(files: Mapping[str, str]) -> dict[str, str]:
-    """sha256 of each file by its name, as they will stand on disk."""
-    return {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in files.items()}
-
-
 def write_model(directory: Path, files: Mapping[str, str]) -> Path:
     """Write the files to `directory`, durable, all or nothing; one that holds them is kept.
 
     Raises DiskFailure (73).
     """
-    if holds_files(directory, hash_texts(files)):
-        return directory
-    aside = directory.with_name(f".{directory.name}.{uuid4().hex[:8]}")
-    try:
-        aside.mkdir(parents=True, mode=0o700)
-        for name, text in files.items():
-            with (aside / name).open("x", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        crash_point("segments.model_written")
-        shutil.rmtree(directory, ignore_errors=True)
-        aside.rename(directory)
-        sync_directory(directory.parent)
-    except OSError as error:
-        raise DiskFailure(
-            "The segments' files could not be kept.",
-            found=f"{directory}: {error.strerror or error}",
-        ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return directory
+    return write_texts(directory, files, "segments.model_written")
 
 
 def open_files(directory: Path, files: Mapping[str, str]) -> Assigner:

@@ -89,7 +89,7 @@ def measure_effect(
         return None
     alpha = 1 - confidence
     growth = (scale * spread / error) ** 2
-    half = error * _valid_quantile(scale * spread / error, alpha)
+    half = error * valid_quantile(scale * spread / error, alpha)
     once = error * deviation_of(confidence)
     return Effect(
         measure=measure,
@@ -121,8 +121,12 @@ def valid_p_value(z: float, sharpness: float) -> float:
     return min(1.0, math.exp(-min(log_ratio, 700.0)))
 
 
-def _valid_quantile(sharpness: float, alpha: float) -> float:
-    """At which absolute z-score `valid_p_value` is alpha."""
+def valid_quantile(sharpness: float, alpha: float) -> float:
+    """At which absolute z-score `valid_p_value` is alpha.
+
+    >>> round(valid_p_value(valid_quantile(4.0, 0.05), 4.0), 6)
+    0.05
+    """
     growth = sharpness * sharpness
     return math.sqrt((1 + growth) / growth * (math.log1p(growth) - 2 * math.log(alpha)))
 
@@ -136,7 +140,7 @@ def count_needed(drawn_share: float, scale: float, confidence: float) -> int:
     share = min(max(drawn_share, 0.01), 0.99)
     quantile = 3.0
     for _ in range(20):
-        quantile = _valid_quantile(quantile + _POWER_QUANTILE, 1 - confidence)
+        quantile = valid_quantile(quantile + _POWER_QUANTILE, 1 - confidence)
     return math.ceil(((quantile + _POWER_QUANTILE) / scale) ** 2 / (share * (1 - share)))
 
 

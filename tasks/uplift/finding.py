@@ -4,45 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tasks.archive import recall_findings
 from tasks.errors import DataRejected
-from tasks.evidence import Imbalance, Ranking, Undeclared, UpliftFindings, UpliftStudy
+from tasks.evidence import Ranking, Undeclared, UpliftFindings, UpliftStudy
 from tasks.findings import Words
-from tasks.uplift.effects import compare_arms
+from tasks.keeping import holds_files
 from tasks.uplift.ladder import ListName, climb
 from tasks.uplift.ranking import judge_ranking
+from tasks.uplift.serving import find_directory
+from tasks.uplift.studying import OwnUplifts, find_imbalance, study_action
 from tasks.uplift.subjects import (
     Campaign,
     Staged,
     Subjects,
     read_arms,
     read_subjects,
-    read_with_features,
     stage_subjects,
 )
-from tasks.uplift.targeting import compare_strategies
 
 if TYPE_CHECKING:
     from tasks.handles import FeatureTable, Snapshot
     from tasks.settings import Settings
     from tasks.warehouse import Lake
 
-Floats = NDArray[np.float64]
-
+_LOG = logging.getLogger("holdfast.uplift")
 # Counted up when the same data give other findings.
-_METHOD = 1
-_SHOWN_FEATURES = 5
-# A difference within a lot this many standard errors from none is no chance.
-_BEYOND_CHANCE = 5.0
+_METHOD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +57,14 @@ class Plan:
     staged: Staged
     undeclared: tuple[Campaign, ...]
     done: UpliftFindings | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found out, and, of the actions that are unlocked, each customer's own uplift."""
+
+    findings: UpliftFindings
+    own: tuple[OwnUplifts, ...] = ()
 
 
 def plan_uplift(
@@ -87,7 +90,9 @@ def plan_uplift(
     ranking = judge_ranking(lake, as_of, known_by, snapshot, settings, champion)
     lots = staged.newest_lots if _can_learn(lake, settings) else ()
     undeclared = staged.undeclared[:1]
-    cutoffs = tuple(sorted({*lots, *(one.decided_at for one in undeclared)}))
+    # Tonight's features beside the lots', so that whatever is learnt of is there tonight.
+    tonight = (as_of,) if lots else ()
+    cutoffs = tuple(sorted({*lots, *tonight, *(one.decided_at for one in undeclared)}))
     parts = {
         "method": _METHOD,
         "deployment": settings.deployment,
@@ -108,6 +113,9 @@ def plan_uplift(
     }
     run_id = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
     done = recall_findings(lake, UpliftFindings, run_id)
+    if done is not None and not _are_learners_whole(lake, done):
+        # The same lots and seed make the same files anew; what is published stands.
+        done = None
     return Plan(run_id, as_of, known_by, snapshot, cutoffs, ranking, staged, undeclared, done)
 
 
@@ -122,7 +130,23 @@ def _can_learn(lake: Lake, settings: Settings) -> bool:
     )
 
 
-def find_uplift(lake: Lake, plan: Plan, table: FeatureTable | None) -> UpliftFindings:
+def _are_learners_whole(lake: Lake, found: UpliftFindings) -> bool:
+    """Whether every learner that serves is kept as it was."""
+    damaged = [
+        study.action
+        for study in found.studies
+        if study.kept is not None
+        and not holds_files(
+            find_directory(lake.settings.home, lake.deployment, study.kept.model_hash),
+            study.kept.files,
+        )
+    ]
+    if damaged:
+        _LOG.error("INTEGRITY: the uplift learners of %s are made anew.", ", ".join(damaged))
+    return not damaged
+
+
+def find_uplift(lake: Lake, plan: Plan, table: FeatureTable | None) -> Found:
     """The ladder, and the contest of the strategies where there is enough to learn from.
 
     On the connection on which it was planned: what was staged there is read again.
@@ -136,7 +160,8 @@ def find_uplift(lake: Lake, plan: Plan, table: FeatureTable | None) -> UpliftFin
             subjects[listed_for, action] = found
     actions = _list_actions(settings, subjects)
     cells = climb(actions, subjects, plan.ranking.confirmed, settings.uplift)
-    studies = []
+    studies: list[UpliftStudy] = []
+    own: list[OwnUplifts] = []
     notes = list(staged.notes)
     for listed_for, action in actions:
         one = subjects.get((listed_for, action))
@@ -145,9 +170,12 @@ def find_uplift(lake: Lake, plan: Plan, table: FeatureTable | None) -> UpliftFin
         arms = int(one.trial.treated.sum())
         if min(arms, len(one.trial) - arms) < settings.uplift.minimum_model_customers:
             continue
-        study = _study(lake, listed_for, action, table, settings) if table is not None else None
-        if study is not None:
-            studies.append(study)
+        studied = (
+            study_action(lake, listed_for, action, table, plan.as_of) if table is not None else None
+        )
+        if studied is not None:
+            studies.append(studied.study)
+            own += [studied.own] if studied.own is not None else []
     if not subjects:
         notes.append(
             Words(
@@ -166,7 +194,7 @@ def find_uplift(lake: Lake, plan: Plan, table: FeatureTable | None) -> UpliftFin
                 f" {settings.uplift.minimum_model_customers:,}명이 필요합니다.",
             )
         )
-    return UpliftFindings(
+    findings = UpliftFindings(
         deployment=settings.deployment,
         as_of=plan.as_of,
         known_by=plan.known_by,
@@ -184,7 +212,9 @@ def find_uplift(lake: Lake, plan: Plan, table: FeatureTable | None) -> UpliftFin
             for one in plan.undeclared
             if table is not None
         ),
+        vouchers=staged.vouchers,
     )
+    return Found(findings, tuple(own))
 
 
 def _list_actions(
@@ -198,94 +228,6 @@ def _list_actions(
         if (name, action) not in listed:
             listed.append((name, action))
     return listed
-
-
-def _study(
-    lake: Lake, listed_for: ListName, action: str, table: FeatureTable, settings: Settings
-) -> UpliftStudy | None:
-    uplift = settings.uplift
-    read = read_with_features(lake, listed_for, action, table, uplift.maximum_rows)
-    if read is None:
-        return None
-    trial, features = read.trial, read.features
-    treated = int(trial.treated.sum())
-    if min(treated, len(trial) - treated) < uplift.minimum_model_customers // 2:
-        return None
-    apart = find_imbalance(features, trial.treated, trial.lots, table.feature_names)
-    common: dict[str, Any] = {
-        "listed_for": listed_for,
-        "action": action,
-        "measure": uplift.metric,
-        "customers": treated,
-        "controls": len(trial) - treated,
-        "lots": len(np.unique(trial.lots)),
-        "confidence": uplift.confidence,
-    }
-    error = float(np.sqrt(1 / treated + 1 / (len(trial) - treated)))
-    worst = apart[0]
-    if abs(worst.difference) > max(uplift.balance_limit, _BEYOND_CHANCE * error):
-        return UpliftStudy(
-            **common,
-            served="",
-            unlocked=False,
-            reason=Words(
-                en=f"Refused: the arms are not alike, {worst.feature} differs by"
-                f" {worst.difference:+.2f} standard deviations. It was no lot, or not this one.",
-                ko=f"거부: 두 집단이 다릅니다. {worst.feature}의 차이가 표준편차"
-                f" {worst.difference:+.2f}입니다.",
-            ),
-            strategies=(),
-            curve=(),
-        )
-    contest = compare_strategies(
-        trial, features, uplift.metric, uplift, cost_amount=_find_cost(settings, listed_for, action)
-    )
-    over, low, high = contest.over_risk
-    against = "more" if low > 0 else "less" if high < 0 else "no clear difference"
-    beside = f" Against a ranking by risk: {over:+.5f} ({low:+.5f} to {high:+.5f}), {against}."
-    beside_ko = f" 위험 순위와의 차이: {over:+.5f} ({low:+.5f}~{high:+.5f})."
-    if contest.unlocked:
-        reason = Words(
-            en=f"Unlocked: the lower bound of the Qini, {contest.low:.5f}, is above zero on"
-            f" customers that it had not learnt from.{beside}",
-            ko=f"허용: 학습하지 않은 고객에서 Qini 하한 {contest.low:.5f}이(가) 0보다 큽니다."
-            f"{beside_ko}",
-        )
-    else:
-        reason = Words(
-            en=f"Locked: the lower bound of the Qini, {contest.low:.5f}, is not above zero."
-            f"{beside}",
-            ko=f"잠김: Qini 하한 {contest.low:.5f}이(가) 0보다 크지 않습니다.{beside_ko}",
-        )
-    return UpliftStudy(
-        **common,
-        served=contest.served,
-        unlocked=contest.unlocked,
-        reason=reason,
-        strategies=contest.strategies,
-        curve=contest.curve,
-    )
-
-
-def find_imbalance(
-    features: Floats, treated: NDArray[np.bool_], lots: NDArray[np.int64], names: tuple[str, ...]
-) -> tuple[Imbalance, ...]:
-    """The features that differ most between the arms, the worst first."""
-    apart = compare_arms(features, treated, lots)
-    order = np.argsort(-np.abs(apart), kind="stable")[:_SHOWN_FEATURES]
-    return tuple(Imbalance(feature=names[place], difference=float(apart[place])) for place in order)
-
-
-def _find_cost(settings: Settings, listed_for: ListName, action: str) -> float:
-    """What reaching one customer costs; an offer's cost is in what they spend, net of discounts."""
-    offers = (
-        settings.actions.offers if listed_for == "retention" else settings.actions.winback.offers
-    )
-    offer = offers.get(action)
-    cost: Decimal = (
-        settings.economics.contact_cost_amount if offer is None else offer.contact_cost_amount
-    )
-    return float(cost)
 
 
 def _refuse(

@@ -73,6 +73,23 @@ def fit_learners(
     )
 
 
+def fit_likeness(
+    members: Floats, others: Floats, settings: LearnerSettings, *, seed: int
+) -> Any | None:
+    """How much oftener than the average a customer like this was in a lot; None: all always were.
+
+    A booster whose prediction is that ratio, of rows (n, features). It is large enough to come to
+    nothing where nobody was.
+    """
+    if len(others) == 0:
+        return None
+    large = settings.model_copy(update={"trees": 100, "learning_rate": 0.1})
+    features = np.vstack([members, others])
+    ratio = (len(members) + len(others)) / len(members)
+    target = np.concatenate([np.full(len(members), ratio), np.zeros(len(others))])
+    return _fit(features, target, large, seed + 4, False)
+
+
 def cross_fit(
     features: Floats,
     outcome: Floats,

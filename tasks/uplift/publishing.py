@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.archive import find_findings, insert_findings
@@ -13,10 +14,13 @@ from tasks.uplift.subjects import SQL
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tasks.uplift.studying import OwnUplifts
     from tasks.warehouse import Lake
 
 
-def publish_uplift(lake: Lake, run_id: str, found: UpliftFindings) -> bool:
+def publish_uplift(
+    lake: Lake, run_id: str, found: UpliftFindings, own: Sequence[OwnUplifts] = ()
+) -> bool:
     """Publish; whether it was new. Another process may have been quicker with the same run."""
     rows = _list_rows(found)
     with lake.writer_lock("publish uplift"):
@@ -38,6 +42,8 @@ def publish_uplift(lake: Lake, run_id: str, found: UpliftFindings) -> bool:
                         "currency": found.currency,
                     },
                 )
+                for one in own:
+                    _insert_own(lake, run_id, found, one)
                 crash_point("uplift.rows_inserted")
                 insert_findings(lake, run_id, found)
         finally:
@@ -52,6 +58,30 @@ def is_measured(cell: EvidenceCell) -> bool:
     What is known to do harm counts for everybody too: a guess that it helps would be worse.
     """
     return cell.level == KNOWN_HERE or cell.verdict == "harms"
+
+
+def _insert_own(lake: Lake, run_id: str, found: UpliftFindings, own: OwnUplifts) -> None:
+    import pyarrow as pa
+
+    lake.load_arrow(
+        "own_row",
+        pa.table({"customer_id": pa.array(own.customer_ids, pa.string()), "uplift": own.values}),
+    )
+    try:
+        lake.run(
+            SQL / "publish_own.sql",
+            {
+                "as_of": found.as_of,
+                "known_by": found.known_by,
+                "run_id": run_id,
+                "listed_for": own.listed_for,
+                "action": own.action,
+                "learner_hash": own.learner_hash,
+                "measure": own.measure,
+            },
+        )
+    finally:
+        lake.drop_arrow("own_row")
 
 
 def _list_rows(found: UpliftFindings) -> pa.Table:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.evidence import Ranking
 from tasks.findings import Words
+from tasks.offers import held_out_sql
 from tasks.significance import deviation_of, measure_auc
 from tasks.uplift.subjects import SQL
 from tasks.visibility import supersessions, visible
@@ -34,6 +35,8 @@ def judge_ranking(
 ) -> Ranking:
     """By the newest served scores whose horizon has passed, else by the champion's final test.
 
+    Where a list went out meanwhile, those held out alone judge the scores.
+
     `champion` is what the registry says of it: `metrics.auc` with estimate, low and high, on a
     cut-off that no choice had touched.
     """
@@ -42,13 +45,16 @@ def judge_ranking(
             lake.text(
                 SQL / "ranking.sql",
                 names={
-                    "orders": visible("orders", snapshot, supersessions(lake, snapshot, "orders"))
+                    "orders": visible("orders", snapshot, supersessions(lake, snapshot, "orders")),
+                    "is_held_out": held_out_sql("scored.customer_id"),
                 },
             ),
             {
                 "as_of": as_of,
                 "known_by": known_by,
                 "horizon_days": settings.features.horizon_days,
+                "hold_out_salt": settings.actions.hold_out_salt,
+                "hold_out_share": settings.actions.hold_out_share,
             },
         )
         if rows.num_rows:
@@ -57,7 +63,8 @@ def judge_ranking(
             if lapsed.any() and not lapsed.all():
                 auc, low, high = bound_auc(scores, lapsed, settings.uplift.confidence)
                 scored_at = rows["as_of"][0].as_py().astimezone(UTC)
-                return _tell("scores", auc, low, high, scored_at, rows.num_rows)
+                held_out = bool(rows["only_held_out"][0].as_py())
+                return _tell("scores", auc, low, high, scored_at, rows.num_rows, held_out)
     auc_found = ((champion or {}).get("metrics") or {}).get("auc") or {}
     figures = [auc_found.get(key) for key in ("estimate", "low", "high")]
     if all(isinstance(one, int | float) and math.isfinite(one) for one in figures):
@@ -92,15 +99,23 @@ def bound_auc(
 
 
 def _tell(
-    source: Any, auc: float, low: float, high: float, as_of: datetime | None, customers: int | None
+    source: Any,
+    auc: float,
+    low: float,
+    high: float,
+    as_of: datetime | None,
+    customers: int | None,
+    held_out: bool = False,
 ) -> Ranking:
     confirmed = low > 0.5
     held, holds = ("held", "확인됨") if confirmed else ("did not hold", "확인되지 않음")
     if source == "scores" and as_of is not None:
         words = Words(
             en=f"The ranking of {as_of:%Y-%m-%d} {held}: AUC {auc:.3f} ({low:.3f} to {high:.3f})"
-            f" on {customers:,} customers whose outcome has matured.",
-            ko=f"{as_of:%Y-%m-%d} 순위 {holds}: 결과가 확정된 고객 {customers:,}명의 AUC"
+            f" on {customers:,} customers{' held out' if held_out else ''} whose outcome has"
+            " matured.",
+            ko=f"{as_of:%Y-%m-%d} 순위 {holds}: 결과가 확정된"
+            f" {'대조군 ' if held_out else ''}고객 {customers:,}명의 AUC"
             f" {auc:.3f} ({low:.3f}~{high:.3f}).",
         )
     else:

@@ -32,6 +32,8 @@ def render(found: UpliftFindings) -> str:
     ]
     for study in found.studies:
         lines += ["", f"**{escape_markdown(study.action)}**: {escape_markdown(study.reason.en)}"]
+        if study.kept is not None:
+            lines += ["", escape_markdown(say_own(study))]
         if study.strategies:
             lines += [
                 "",
@@ -43,9 +45,36 @@ def render(found: UpliftFindings) -> str:
             f"| {name} | {share} | {qini} | {good} | {money} |"
             for name, share, qini, good, money in list_strategies(study)
         ]
-    lines += ["", *(f"- {escape_markdown(one.reason.en)}" for one in found.undeclared)]
+    lines += ["", *(f"- {escape_markdown(one)}" for one in say_vouchers(found))]
+    lines += [f"- {escape_markdown(one.reason.en)}" for one in found.undeclared]
     lines += [f"- {escape_markdown(note.en)}" for note in found.notes]
     return "\n".join(lines)
+
+
+def say_vouchers(found: UpliftFindings) -> list[str]:
+    """Who vouches for each source of lots, and whether its shares agree."""
+    return [
+        f"'{one.source}' went by lot, "
+        + ("drawn by this product" if one.declared_by is None else f"says {one.declared_by}")
+        + f": {one.share:.1%} of {one.customers:,} were contacted in {one.lots:,} lots,"
+        f" {one.declared_share:.1%} were to be."
+        for one in found.vouchers
+    ]
+
+
+def say_own(study: UpliftStudy) -> str:
+    """Of how many customers an own uplift is told tonight, and how it was made modest."""
+    kept = study.kept
+    if kept is None:
+        return ""
+    unit = 100.0 if study.measure == "lapse_share" else 1.0
+    name = "points" if study.measure == "lapse_share" else "of margin"
+    return (
+        f"Tonight {study.own_customers:,} customers have an own uplift by {kept.learner}"
+        f" {kept.model_hash[:12]}, from {kept.low * unit:+.2f} to {kept.high * unit:+.2f} {name},"
+        f" {kept.slope:.0%} of its spread held; {study.unlike_customers:,} are unlike anybody in"
+        " the lots and have none."
+    )
 
 
 def name_cell(cell: EvidenceCell) -> str:

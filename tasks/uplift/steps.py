@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import tempfile
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,12 +15,14 @@ from tasks.archive import find_findings
 from tasks.errors import InternalError, ServiceDown
 from tasks.evidence import UpliftFindings
 from tasks.handles import FeatureTable, Snapshot
+from tasks.keeping import holds_files
 from tasks.orchestration import publish_markdown, step
 from tasks.studies import StudyRecord
 from tasks.tracking.tracker import open_tracker
 from tasks.uplift import finding, publishing
 from tasks.uplift.finding import Plan
 from tasks.uplift.report import render, write_curves
+from tasks.uplift.serving import find_directory
 from tasks.warehouse import Lake
 
 __all__ = ["Plan", "find", "plan", "render"]
@@ -45,7 +48,7 @@ def _find(lake: Lake, plan: Plan, table: FeatureTable | None) -> UpliftFindings:
     else:
         lake.record_read("uplift", plan.snapshot, plan.as_of, plan.known_by, plan.run_id)
         made = finding.find_uplift(lake, plan, table)
-        is_new = publishing.publish_uplift(lake, plan.run_id, made)
+        is_new = publishing.publish_uplift(lake, plan.run_id, made.findings, made.own)
         kept = find_findings(lake, UpliftFindings, finding_id=plan.run_id)
         if kept is None:
             raise InternalError("The evidence that was published is not there.", found=plan.run_id)
@@ -66,6 +69,7 @@ def _log_study(lake: Lake, plan: Plan, found: UpliftFindings, table: FeatureTabl
             encoding="utf-8",
         )
         write_curves(found, files)
+        _copy_learners(lake, found, files / "learners")
         levels = [cell.level for cell in found.cells]
         record = StudyRecord(
             subject="uplift",
@@ -77,6 +81,9 @@ def _log_study(lake: Lake, plan: Plan, found: UpliftFindings, table: FeatureTabl
                 "known_by": found.known_by.isoformat(),
                 "snapshot_id": str(found.snapshot_id),
                 "unlocked": ", ".join(one.action for one in found.studies if one.unlocked),
+                "declared_by": "; ".join(
+                    f"{one.source}: {one.declared_by}" for one in found.vouchers if one.declared_by
+                ),
             },
             params={
                 f"uplift.{key}": str(value)
@@ -102,6 +109,15 @@ def _log_study(lake: Lake, plan: Plan, found: UpliftFindings, table: FeatureTabl
                 tracker.finish_run(tracker.log_study(record))
         except ServiceDown as error:
             _LOG.warning("The evidence is published but not logged to MLflow: %s", error.what)
+
+
+def _copy_learners(lake: Lake, found: UpliftFindings, target: Path) -> None:
+    for study in found.studies:
+        if study.kept is None:
+            continue
+        directory = find_directory(lake.settings.home, lake.deployment, study.kept.model_hash)
+        if holds_files(directory, study.kept.files):
+            shutil.copytree(directory, target / directory.name)
 
 
 plan = step(_plan, name="plan uplift")

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.evidence import Voucher
 from tasks.findings import Words
+from tasks.offers import held_out_sql
 from tasks.uplift.effects import Trial, check_lot
 from tasks.visibility import supersessions, visible
 from tasks.warehouse import quote
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tasks.handles import FeatureTable, Snapshot
+    from tasks.incrementality import CampaignSettings
     from tasks.settings import Settings
     from tasks.warehouse import Lake
 
@@ -54,6 +57,7 @@ class Staged:
     newest_lots: tuple[datetime, ...]
     undeclared: tuple[Campaign, ...]
     notes: tuple[Words, ...]
+    vouchers: tuple[Voucher, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ def stage_subjects(
         table: visible(table, snapshot, supersessions(lake, snapshot, table))
         for table in ("orders", "contacts", "customers")
     }
+    names["is_held_out"] = held_out_sql("action.customer_id")
     for file in ("contact", "campaign", "subject", "list_subject"):
         lake.run(SQL / f"{file}.sql", values, names=names)
     campaigns, notes = _find_campaigns(lake, as_of, settings)
@@ -106,7 +111,8 @@ def stage_subjects(
             lake, name, [one for one in campaigns if one.declared == name], values, names, settings
         )
     lake.run(SQL / "trial.sql", values, names=names)
-    notes += _drop_what_was_no_lot(lake, settings)
+    dropped, vouchers = _check_lots(lake, settings)
+    notes += dropped
     lots = lake.rows(
         "select decided_at from (select decided_at, count(*) as subjects from trial"
         " group by decided_at) where subjects * 4 >= (select max(n) from"
@@ -126,6 +132,7 @@ def stage_subjects(
         newest_lots=tuple(sorted(row["decided_at"].astimezone(UTC) for row in lots)),
         undeclared=tuple(one for one in campaigns if one.declared is None),
         notes=tuple(notes),
+        vouchers=tuple(vouchers),
     )
 
 
@@ -185,9 +192,12 @@ def _stage_campaign(
     lake.run(SQL / "campaign_subject.sql", bound, names=names)
 
 
-def _drop_what_was_no_lot(lake: Lake, settings: Settings) -> list[Words]:
-    """Take sources out whose shares are not those declared: a lot is believed, and then checked."""
-    notes = []
+def _check_lots(lake: Lake, settings: Settings) -> tuple[list[Words], list[Voucher]]:
+    """Take sources out whose shares are not those declared: a lot is believed, and then checked.
+
+    Notes of those taken out, and who vouches for those that are left.
+    """
+    notes, vouchers = [], []
     for row in lake.rows("select distinct source from trial order by source"):
         source = str(row["source"])
         lots = lake.rows(
@@ -200,19 +210,35 @@ def _drop_what_was_no_lot(lake: Lake, settings: Settings) -> list[Words]:
         drawn = np.array([int(lot["treated"]) for lot in lots])
         declared = float(lots[0]["lot_share"])
         likely = check_lot(sizes, drawn, declared)
+        campaign = settings.uplift.campaigns.get(source)
         if likely >= settings.uplift.lot_alarm:
+            vouchers.append(
+                Voucher(
+                    source=source,
+                    declared_by=None if campaign is None else campaign.declared_by,
+                    lots=len(lots),
+                    customers=int(sizes.sum()),
+                    share=float(drawn.sum() / sizes.sum()),
+                    declared_share=declared,
+                )
+            )
             continue
         lake.execute("delete from trial where source = $source", {"source": source})
         observed = drawn.sum() / sizes.sum()
         notes.append(
             Words(
                 en=f"'{source}' was no such lot: {observed:.1%} were contacted where"
-                f" {declared:.1%} are declared (p = {likely:.2g}). It is left out.",
+                f" {declared:.1%} are declared{_say_by(campaign)} (p = {likely:.2g}). It is left"
+                " out.",
                 ko=f"'{source}'은(는) 선언된 추첨과 다릅니다: 선언 {declared:.1%}, 실제"
                 f" {observed:.1%} (p = {likely:.2g}). 제외했습니다.",
             )
         )
-    return notes
+    return notes, vouchers
+
+
+def _say_by(campaign: CampaignSettings | None) -> str:
+    return "" if campaign is None else f" by {campaign.declared_by}"
 
 
 def read_subjects(lake: Lake, listed_for: str, action: str) -> Subjects | None:
@@ -262,6 +288,32 @@ def read_with_features(
         customer_ids=found["customer_id"].to_pylist(),
         decided_at=[moment.astimezone(UTC) for moment in found["decided_at"].to_pylist()],
     )
+
+
+def read_others(
+    lake: Lake, listed_for: str, action: str, table: FeatureTable, maximum_rows: int
+) -> Floats:
+    """Features of customers at the lots' moments who were in none of them; (customers, features).
+
+    Where there are more than `maximum_rows`, they are drawn by a hash of their id.
+    """
+    bound = {"listed_for": listed_for, "action": action}
+    others = (
+        f"with subject as ({lake.text(SQL / 'read_trial.sql')}), other as (select {{columns}}"
+        f" from lake.main.{quote(table.table)} as feature"
+        " where feature.as_of in (select decided_at from subject)"
+        " and not exists (from subject where subject.customer_id = feature.customer_id"
+        " and subject.decided_at = feature.as_of))"
+    )
+    rows = int(lake.scalar(others.replace("{columns}", "1") + " select count(*) from other", bound))
+    listed = ", ".join(f"feature.{quote(name)}" for name in table.feature_names)
+    found = lake.arrow(
+        others.replace("{columns}", f"feature.customer_id, feature.as_of, {listed}")
+        + " select * from other where ('0x' || md5(customer_id)[1:8])::bigint"
+        " < $share::double * 4294967296 order by as_of, customer_id",
+        {**bound, "share": min(1.0, maximum_rows / max(rows, 1))},
+    )
+    return read_matrix(found, table.feature_names)
 
 
 def read_arms(

@@ -1,7 +1,9 @@
 """Whether uplift targeting is unlocked, and what it brings against the other ways to choose.
 
 It is unlocked where the lower bound of the Qini of a learner, on customers that it had not learnt
-from, lies above zero. Two learners are tried, so each is asked for twice the certainty.
+from, lies above zero. Two learners are tried, so each is asked for twice the certainty. It is asked
+again whenever a lot has matured, so the bound that unlocks is the ladder's, a normal mixture's that
+holds at every look; the intervals that are shown are for one.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.evidence import Measure, Strategy
-from tasks.uplift.effects import Trial
+from tasks.uplift.effects import Trial, valid_quantile
 from tasks.uplift.learners import LEARNERS, cross_fit
 from tasks.uplift.qini import STEPS, Curve, draw_curves
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 _THOUSAND = 1000
+# The Qini of an effect and its opposite, each in one half of the customers, who are told apart.
+_QINI_OF_EFFECT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,8 @@ class Contest:
     """The strategies, who of the learners is served, and whether it is unlocked.
 
     `scores` are the served learner's, cross-fitted, shape (subjects,): what a contact adds to what
-    is good. `over_risk` is its Qini less that of the ranking by risk, with the paired interval.
+    is good. `low` is the bound of its Qini that decides, `over_risk` its Qini less that of the
+    ranking by risk, with the paired interval.
     """
 
     strategies: tuple[Strategy, ...]
@@ -84,7 +89,9 @@ def compare_strategies(
     )
     alpha = 1 - settings.confidence
     bounds = {name: _bounds(curves[name].qinis, alpha / len(LEARNERS)) for name in LEARNERS}
-    served = max(LEARNERS, key=lambda name: bounds[name][0])
+    scale = settings.effect_scale * float(benefit.std()) * _QINI_OF_EFFECT
+    floors = {name: _find_floor(curves[name], scale, alpha / len(LEARNERS)) for name in LEARNERS}
+    served = max(LEARNERS, key=lambda name: floors[name])
     strategies = [
         _judge(name, curves[name], money[name], settings, cost_amount, bounds.get(name))
         for name in rankings
@@ -93,15 +100,23 @@ def compare_strategies(
     return Contest(
         tuple(strategies),
         served,
-        bounds[served][0] > 0,
+        floors[served] > 0,
         _points(curves[served], alpha),
         found[served],
-        bounds[served][0],
+        floors[served],
         (
             curves[served].qini - curves["risk"].qini,
             *_bounds(curves[served].qinis - curves["risk"].qinis, alpha),
         ),
     )
+
+
+def _find_floor(curve: Curve, scale: float, alpha: float) -> float:
+    """What the Qini is at least, whenever one looks; `scale` is the Qini that is looked for."""
+    error = float(curve.qinis.std())
+    if not error > 0 or not scale > 0:
+        return -np.inf
+    return curve.qini - error * valid_quantile(scale / error, alpha)
 
 
 def _judge(

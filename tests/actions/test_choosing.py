@@ -73,6 +73,8 @@ def stage(
         "alter table policy_rule add column reasons varchar[] default [];"
         "alter table policy_rule add column value varchar[] default [];"
         "alter table policy_rule add column longest_silence_days integer;"
+        "create or replace temporary table own_uplift (customer_id varchar, action varchar,"
+        " gain_share double, gain_amount double);"
         "create or replace temporary table policy_effect (action varchar, segment_id varchar,"
         " driver varchar, level integer, gain_share double, gain_amount double)"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -11,6 +10,7 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
+from tasks import offers
 from tasks.actions.listing import list_actions
 from tasks.actions.steps import describe_lists
 from tasks.archive import find_findings
@@ -49,8 +49,7 @@ def rows(lake: Lake) -> dict[str, dict[str, Any]]:
 
 
 def is_held_out(customer: str, salt: str = "holdfast", share: float = 0.1) -> bool:
-    digest = hashlib.sha256(f"{salt}/{customer}".encode()).hexdigest()
-    return int(digest[:15], 16) / 2**60 < share
+    return offers.is_held_out(customer, salt, share)
 
 
 def contact(customer: str, days_before: float, **columns: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from .found import (
     AS_OF,
     BEFORE,
     GROUPS,
+    action_findings,
     contest,
     forecast_findings,
     reason_findings,
@@ -284,6 +285,31 @@ def test_how_far_figures_can_be_trusted_is_told() -> None:
     # Where a file lay when it was written is nobody's matter.
     assert "actions.csv" in page
     assert "/srv" not in page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_returns_rest_on_is_told(language: Language) -> None:
+    found = action_findings()
+    guessed = body(render_page(portrait(actions=found), language))
+    measured = found.model_copy(
+        update={
+            "lines": tuple(
+                one.model_copy(update={"evidence_level": 3, "own_uplift_customers": 17})
+                for one in found.lines
+            ),
+            "winback_lines": (),
+        }
+    )
+    page = body(render_page(portrait(actions=measured), language))
+    own, by_lot, estimates = {
+        "en": ("3 (own uplift of 17)", "Measured by lot.", "Returns are estimates"),
+        "ko": ("3 (고객별 업리프트 17명)", "추첨으로 측정한 값입니다.", "추정치입니다"),
+    }[language]
+    assert own in page
+    assert own not in guessed
+    assert by_lot in page
+    assert by_lot not in guessed
+    assert estimates in guessed
 
 
 def test_a_grouping_without_a_rival_does_not_win() -> None:

@@ -25,11 +25,12 @@ from tasks.audits import LeakAudit
 from tasks.churn.data import read_training_data
 from tasks.churn.record import describe_training, gather_final
 from tasks.churn.training import train
+from tasks.contracts import NO_REASON
 from tasks.handles import FeatureTable, FinalCustomers, ScoreTable, TrainingRecord
 from tasks.registry.admission import Admission, admit
 from tasks.registry.champion import champion_status, find_champion, open_champion
 from tasks.registry.steps import load_champion
-from tasks.scoring.scoring import NO_REASON, score
+from tasks.scoring.scoring import score
 from tasks.settings import Settings
 from tasks.tracking.tracker import CHAMPION, Tracker, open_tracker
 from tasks.warehouse import Lake, open_lake

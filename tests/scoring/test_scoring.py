@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from tasks.contracts import SCORES
+from tasks.contracts import NO_REASON, SCORES
 from tasks.economics import Economics
 from tasks.errors import DataRejected, HoldfastError
 from tasks.exports import hash_file
 from tasks.handles import Champion, Predictor
 from tasks.registry.integrity import load_predictor
-from tasks.scoring.scoring import NO_REASON, describe_staleness, score
+from tasks.scoring.scoring import describe_staleness, score
 from tasks.settings import PROJECT, Settings
 from tasks.standings import Staleness
 from tasks.warehouse import Lake, close_lakes, open_lake
@@ -304,7 +304,8 @@ SCORER = """
 import sys
 from pathlib import Path
 from tasks.registry.integrity import load_predictor
-from tasks.scoring.scoring import NO_REASON, score
+from tasks.contracts import NO_REASON
+from tasks.scoring.scoring import score
 from tasks.settings import load_settings
 from tasks.warehouse import open_lake
 from tests.scoring.tables import make_champion, make_features

@@ -73,6 +73,15 @@ MAILING = {
 
 
 @dataclass(frozen=True)
+class Revealed:
+    """A customer's kind, and what one contact tonight truly changes of the chance to lapse."""
+
+    kind: str
+    lapse_probability: float
+    effect_on_lapse: float
+
+
+@dataclass(frozen=True)
 class Shop:
     """The lake, the files that it was made of, and the moment as of which one asks."""
 
@@ -101,7 +110,27 @@ class Shop:
 
     def find(self) -> UpliftFindings:
         plan = self.plan()
-        return find_uplift(self.lake, plan, self.build(plan))
+        return find_uplift(self.lake, plan, self.build(plan)).findings
+
+    def reveal_tonight(self) -> dict[str, Revealed]:
+        """What is true of each customer who is still active, in the horizon from tonight."""
+        rows = reveal(read_plan(self.directory), self.as_of.date(), HORIZON_DAYS)
+        told = zip(
+            rows["customer_id"].to_pylist(),
+            rows["contact_kind"].to_pylist(),
+            rows["lapse_probability"].to_pylist(),
+            rows["contact_effect_on_lapse"].to_pylist(),
+            strict=True,
+        )
+        active = {
+            row["customer_id"]
+            for row in self.lake.rows(
+                "select distinct customer_id from lake.main.orders"
+                " where not is_return and ordered_at >= $since and ordered_at < $as_of",
+                {"since": self.as_of - timedelta(days=HORIZON_DAYS), "as_of": self.as_of},
+            )
+        }
+        return {who: Revealed(*rest) for who, *rest in told if who in active}
 
     def reveal_effects(self, cutoffs: tuple[datetime, ...]) -> dict[tuple[str, datetime], Any]:
         """What one contact truly changes: (customer, cut-off) to (kind, lapse, spend)."""
@@ -127,6 +156,7 @@ def open_shop(
     customers: int,
     *,
     months: int = 12,
+    actions: dict[str, Any] | None = None,
     **uplift: Any,
 ) -> Iterator[Shop]:
     """A new lake with the orders, contacts and customers of a simulation; sections as in YAML."""
@@ -134,6 +164,7 @@ def open_shop(
         simulation={**SHOP, "months": months},
         features={"horizon_days": HORIZON_DAYS, "activity_window_days": 40},
         uplift={"campaigns": {"mailing": MAILING}, **uplift},
+        **({} if actions is None else {"actions": actions}),
     )
     simulate(settings, customers=customers, directory=directory, format="parquet")
     with open_lake(settings) as lake:

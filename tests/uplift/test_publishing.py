@@ -19,7 +19,7 @@ from tasks.uplift.finding import plan_uplift
 from tasks.uplift.report import render
 from tasks.uplift.steps import find
 from tasks.warehouse import Lake
-from tests.actions.made_up import AS_OF, KNOWN_BY
+from tests.actions.made_up import AS_OF, KNOWN_BY, put_scores
 from tests.conftest import MakeSettings
 from tests.features.shop import put
 from tests.uplift.made_up import put_group, put_list
@@ -137,8 +137,6 @@ def test_a_ranking_that_held_is_level_one(lake: Lake) -> None:
 
 @pytest.mark.sql
 def test_served_scores_are_judged_when_they_have_matured(lake: Lake) -> None:
-    from tests.actions.made_up import put_scores
-
     people = [f"c{number:03d}" for number in range(200)]
     scores = [
         {"customer_id": who, "probability": number / 200, "value_amount": 1}
@@ -152,6 +150,32 @@ def test_served_scores_are_judged_when_they_have_matured(lake: Lake) -> None:
     assert ranking.confirmed
     assert ranking.auc is not None
     assert 0.7 < ranking.auc < 0.9
+
+
+@pytest.mark.sql
+def test_where_a_list_went_out_those_held_out_judge_the_scores(lake: Lake) -> None:
+    """Who was contacted for being at risk stayed for it: the ranking was right all the same."""
+    people = [f"c{number:04d}" for number in range(1500)]
+    put_scores(
+        lake,
+        [
+            {"customer_id": who, "probability": number / 1500, "value_amount": 1}
+            for number, who in enumerate(people)
+        ],
+        "old",
+        NIGHT,
+    )
+    leaving = {who for number, who in enumerate(people) if number % 3 and number > 750}
+    staying = [who for who in people if who not in leaving or not is_held_out(who)]
+    put(lake, "orders", [ordered(who, 5) for who in staying if who not in people[:40]])
+    ranking = plan_uplift(lake, AS_OF, KNOWN_BY, lake.snapshot(), None).ranking
+    assert ranking.customers == 1500
+    assert not ranking.words.en.count("held out")
+    put_list(lake, NIGHT, people[700:], is_held_out)
+    ranking = plan_uplift(lake, AS_OF, KNOWN_BY, lake.snapshot(), None).ranking
+    assert ranking.customers == sum(is_held_out(who) for who in people)
+    assert ranking.confirmed
+    assert "customers held out whose outcome" in ranking.words.en
 
 
 @pytest.mark.sql

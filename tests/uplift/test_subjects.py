@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tasks import offers
 from tasks.settings import Settings
 from tasks.uplift.subjects import Staged, read_subjects, stage_subjects
 from tasks.warehouse import Lake, open_lake
@@ -24,8 +24,7 @@ NIGHT = AS_OF - timedelta(days=120)
 
 
 def is_held_out(customer: str, salt: str = "holdfast", share: float = 0.1) -> bool:
-    digest = hashlib.sha256(f"{salt}/{customer}".encode()).hexdigest()
-    return int(digest[:15], 16) / 2**60 < share
+    return offers.is_held_out(customer, salt, share)
 
 
 def ordered(customer: str, days_after: float, start: Any = NIGHT, **more: Any) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def test_undeclared_the_same_lot_is_refused(shop: Shop) -> None:
     try:
         plan = shop.plan()
         assert len(plan.cutoffs) == 1
-        found = find_uplift(lake, plan, shop.build(plan))
+        found = find_uplift(lake, plan, shop.build(plan)).findings
     finally:
         lake.settings = before
     assert found.studies == ()

@@ -29,7 +29,8 @@ select
     person.scoring_id,
     person.stale_days,
     person.stale_sources,
-    evidence.level as evidence_level
+    evidence.level as evidence_level,
+    evidence.basis as evidence_basis
 from chosen
 inner join person using (person_number)
 inner join policy_offer as offer using (action)

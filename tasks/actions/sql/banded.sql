@@ -4,8 +4,7 @@ ranked as (
         (rank() over (order by value_amount) - 1) / count(*) over () as worth_more_share,
         sha256(customer_id) as tie,
         -- Who is held out is so for ever: it hangs on the salt and the id alone.
-        ('0x' || sha256($hold_out_salt || '/' || customer_id)[1:15])::bigint
-            / 1152921504606846976 < $hold_out_share::double as held_out
+        {is_held_out} as held_out
     from known
 )
 select

@@ -9,7 +9,8 @@ select
     count(*) as customers,
     sum(planned_cost_amount)::decimal(18, 4) as cost_amount,
     sum(expected_return_amount)::decimal(18, 4) as expected_return_amount,
-    coalesce(min(evidence_level), 0) as evidence_level
+    coalesce(min(evidence_level), 0) as evidence_level,
+    count(*) filter (evidence_basis = 'own_uplift') as own_uplift_customers
 from {rows}
 where listed_for = $listed_for and not held_out
 group by action, segment_id

@@ -32,9 +32,7 @@ select
     score.probability,
     score.value_amount::double as value_amount,
     score.expected_return_amount::double as expected_return_amount,
-    -- As the action list holds out (a test holds both equal): by the salt and the id alone.
-    ('0x' || sha256($hold_out_salt || '/' || score.customer_id)[1:15])::bigint
-        / 1152921504606846976 < $hold_out_share::double as held_out,
+    {is_held_out} as held_out,
     contacted.customer_id is not null as contacted
 from lake.main.scores as score
 inner join chosen using (scoring_id)

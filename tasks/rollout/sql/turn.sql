@@ -9,10 +9,7 @@ with hashed as (
         case when {is_challenger} then 'challenger' else 'champion' end as arm
     from {customers}
     -- Who is held out is so for ever and for all rollouts: as the action list has it.
-    where not (
-        ('0x' || sha256($hold_out_salt || '/' || customer_id)[1:15])::bigint
-            / 1152921504606846976 < $hold_out_share::double
-    )
+    where not {is_held_out}
 )
 select
     *,

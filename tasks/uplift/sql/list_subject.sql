@@ -11,9 +11,7 @@ with night as (
 listed as (
     select
         action.*,
-        -- As the list draws (tasks/actions/sql/banded.sql).
-        ('0x' || sha256($hold_out_salt || '/' || action.customer_id)[1:15])::bigint
-            / 1152921504606846976 < $hold_out_share::double as is_drawn_out
+        {is_held_out} as is_drawn_out
     from lake.main.customer_actions action
     semi join night using (run_id)
 ),
