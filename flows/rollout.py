@@ -163,7 +163,8 @@ def begin_admitted(deployment: str | Path, subject: Subject = "churn") -> Steppe
             return Stepped(None, False)
         if planned is None:
             try:
-                with reporting_fault(lake, _PLAN_FAULTS[subject], subject="rollout"):
+                source = "rollout" if subject == "churn" else f"rollout of {subject}"
+                with reporting_fault(lake, "ROLLOUT_PLAN", subject=source):
                     planned = _plan_by_itself(lake, subject, candidate)
             except DataRejected:
                 return Stepped(None, False)
@@ -206,4 +207,3 @@ _SERVING: dict[Subject, tuple[Callable[..., Any], ...]] = {
     "segments": (segment, act),
     "actions": (act,),
 }
-_PLAN_FAULTS: dict[Subject, str] = {"churn": "ROLLOUT_PLAN", "segments": "ROLLOUT_PLAN_SEGMENTS"}
