@@ -170,13 +170,8 @@ def _find_silence(lake: Lake, names: Mapping[str, str], values: Mapping[str, Any
 def _served(lake: Lake, rollout: Rollout) -> str:
     """One row a customer of a night's run: which contender's hash they were served by."""
     if rollout.plan.subject == "segments":
-        # Rows of groups name a segmentation by the start of its hash.
-        return (
-            "(select customer_id, as_of, run_id as scoring_id,"
-            " case when starts_with($challenger_hash::varchar, segmentation_id)"
-            " then $challenger_hash::varchar else segmentation_id end as model_hash"
-            " from lake.main.customer_segments)"
-        )
+        groups = {"groups": "lake.main.customer_segments"}
+        return f"({lake.text(SQL / 'served_groups.sql', names=groups)})"
     if "scores" in lake.tables():
         return "lake.main.scores"
     columns = ", ".join(f"null::{column.type} as {quote(column.name)}" for column in SCORES)

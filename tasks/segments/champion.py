@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -25,6 +25,7 @@ from tasks.moments import read_clock
 from tasks.segments.model_files import Assigner, open_files
 
 if TYPE_CHECKING:
+    from tasks.groups import SegmentsSettings
     from tasks.warehouse import Lake
 
 _SQL = Path(__file__).with_name("sql")
@@ -142,6 +143,14 @@ def read_segmented(lake: Lake, row: Mapping[str, Any]) -> Segmented:
         ),
         matched_with=evidence["previous_decision_id"],
     )
+
+
+def due_on(
+    segmented: Segmented, settings: SegmentsSettings, looked_as_of: datetime | None = None
+) -> datetime:
+    """From which night on groups are looked for anew; `looked_as_of` last found others beside."""
+    last = max(segmented.serves_as_of, looked_as_of or segmented.serves_as_of)
+    return last + timedelta(days=settings.refit_after_days)
 
 
 def promote(lake: Lake, promotion: Promotion, expected: str | None) -> Segmented:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tasks.findings import Segment, SegmentArm, SegmentEvent, SegmentFindings, Trait, Words
 from tasks.segments import assigning
 from tasks.segments.arms import ArmGroups, describe_arms, join_names, replace_ids
 from tasks.segments.assigning import Profile, Sources
-from tasks.segments.champion import Segmented
+from tasks.segments.champion import Segmented, due_on
 from tasks.segments.data import VALUE_COLUMN, read_present
 from tasks.segments.maps import draw_maps
 from tasks.segments.memory import find_share_alarms
@@ -37,11 +37,13 @@ def describe_segments(
     previous: tuple[str, datetime] | None,
     arm: ArmGroups | None = None,
     candidate: Segmented | None = None,
+    looked_as_of: datetime | None = None,
 ) -> SegmentFindings:
     """The findings of a night whose customers stand in `assigned_customers`.
 
     With a rollout's `arm` they are of both arms' groups together, and sizes are not compared with
-    those of earlier nights. `candidate` has been found tonight and waits.
+    those of earlier nights. `candidate` has been found tonight and waits; `looked_as_of` is the
+    night that last found any that do not serve.
     """
     settings = lake.settings
     profiles = assigning.profile_segments(lake, table, sources, settings.economics.margin_share)
@@ -67,7 +69,7 @@ def describe_segments(
         currency=settings.economics.currency,
         notes=(
             *_notes_of_rollout(segmented, arms, candidate),
-            *_notes(segmented, table, sources, profiles, settings, is_tried=bool(arms)),
+            *_notes(segmented, table, sources, profiles, settings, looked_as_of, arms),
         ),
         segmentation_id=segmented.segmentation_id,
         model_name=segmented.name,
@@ -160,14 +162,14 @@ def _notes(
     sources: Sources,
     profiles: Sequence[Profile],
     settings: Settings,
-    *,
-    is_tried: bool,
+    looked_as_of: datetime | None,
+    arms: Sequence[SegmentArm],
 ) -> tuple[Words, ...]:
     as_of = table.as_of[-1]
-    due = segmented.serves_as_of + timedelta(days=settings.segments.refit_after_days)
+    due = due_on(segmented, settings.segments, looked_as_of)
     notes = []
     # While a rollout is running, none are looked for.
-    if segmented.fitted_as_of != as_of and not is_tried:
+    if segmented.fitted_as_of != as_of and not arms:
         notes.append(
             Words(
                 en=f"The groups are those of {segmented.fitted_as_of:%Y-%m-%d}; they are looked"
@@ -204,7 +206,7 @@ def _notes(
         )
     total = sum(one.customers for one in profiles)
     small = sum(one.customers < settings.segments.minimum_share * total for one in profiles)
-    if small and not is_tried:
+    if small and not arms:
         notes.append(
             Words(
                 en=f"{small} of {len(profiles)} segments hold fewer than"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from tasks.findings import SegmentEvent, Words
 from tasks.segments.baselines import FIFTHS as FIFTH_GROUPS
 from tasks.segments.baselines import RFM_GROUPS, rfm_features
 from tasks.segments.candidates import Matrix, assign_rows
-from tasks.segments.champion import Segmented
+from tasks.segments.champion import Segmented, due_on
 from tasks.segments.contest import RFM, Outcome, hold_contest
 from tasks.segments.data import (
     VALUE_COLUMN,
@@ -69,8 +69,7 @@ def is_due(
     """
     if segmented is None:
         return True
-    last = max(segmented.serves_as_of, newest_as_of or segmented.serves_as_of)
-    return as_of >= last + timedelta(days=settings.refit_after_days)
+    return as_of >= due_on(segmented, settings, newest_as_of)
 
 
 def refit(

@@ -117,7 +117,9 @@ def _assign_segments(
     """
     sources = assigning.find_sources(lake, table.as_of[-1])
     previous = assigning.find_previous(lake, table.as_of[-1])
-    candidate = _find_candidate(lake, table)
+    known = find_all(lake)
+    # What has been found this very night and waits.
+    candidate = next((one for one in known.admitted if one.fitted_as_of == table.as_of[-1]), None)
     beside = [candidate.decision_id] if candidate is not None else []
     beside += trial.arm.parts if trial is not None else ()
     run_id = assigning.name_run(lake, table, segmented, sources, previous, beside)
@@ -128,7 +130,15 @@ def _assign_segments(
         arm = group_arm(lake, table, trial) if trial is not None else None
         with one_thread():
             found = describe_segments(
-                lake, table, segmented, assigner, sources, previous, arm, candidate
+                lake,
+                table,
+                segmented,
+                assigner,
+                sources,
+                previous,
+                arm,
+                candidate,
+                known.newest_as_of,
             )
         words = present_names(assigner, lake.settings, arm)
         names = {key: name.en for key, name in words.items()}
@@ -145,12 +155,6 @@ def mirror(lake: Lake) -> None:
     segmented = find_segmented(lake)
     if segmented is not None:
         _mirror(lake, segmented)
-
-
-def _find_candidate(lake: Lake, table: FeatureTable) -> Segmented | None:
-    """What has been found this very night and waits."""
-    admitted = find_all(lake).admitted
-    return next((one for one in admitted if one.fitted_as_of == table.as_of[-1]), None)
 
 
 def _keep(lake: Lake, refitted: Refitted) -> Promotion:

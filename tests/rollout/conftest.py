@@ -43,7 +43,7 @@ def settle(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Settl
     # That a model loads in a process of its own is asked by the registry's tests.
     monkeypatch.setattr(integrity, "predict_apart", lambda *_arguments: (0.5,) * 24)
     # MLflow is told in tests of their own.
-    registry = import_module("flows.rollout").registry
+    registry = import_module("flows.contenders").registry
     monkeypatch.setattr(registry, "mirror_registry", lambda _lake: "right")
 
     def make(leaves: Callable[[str, str], bool], *, start: bool = True, **rollout: Any) -> Village:

@@ -16,9 +16,9 @@ from tasks.rollout.recording import read_history, read_rollout
 from tasks.segments.challengers import find_challenger
 from tasks.segments.champion import find_segmented
 from tasks.warehouse import Lake
-from tests.rollout.conftest import Hamlet, run
+from tests.rollout.conftest import Hamlet, Settle, run
 from tests.rollout.policies import score_night
-from tests.rollout.test_rolling import items
+from tests.rollout.test_rolling import items, leaves_by
 from tests.rollout.village import BEGIN, NAME, Village, open_village
 from tests.segments.made_up import TWO, admit_three, bands, crown_two
 from tests.segments.shops import refuse
@@ -231,3 +231,61 @@ def test_what_cannot_be_compared_is_refused_in_words(
         admit_three(lake, present, BEGIN, version=4)
     assert plan(village) == 78
     assert "no random split" in capsys.readouterr().err
+
+
+def test_the_night_begins_what_an_earlier_one_left_waiting(village: Village) -> None:
+    from flows.nightly import _step_segments
+
+    with open_village(village) as lake:
+        challenger = find_challenger(lake)
+    kept = challenger.directory.rename(challenger.directory.with_name("kept"))
+    # What cannot be planned waits, and no night ends of it.
+    begun = _step_segments(village.path, begins=True)
+    assert begun is None
+    with open_village(village) as lake:
+        assert items(lake) == ["ROLLOUT_PLAN"]
+    kept.rename(challenger.directory)
+    assert _step_segments(village.path, begins=False) is None
+    begun = _step_segments(village.path, begins=True)
+    assert begun is not None
+    assert begun.rollout is not None
+    assert (begun.rollout.rollout_id, begun.rollout.state) == ("segments-v2", "running")
+    with open_village(village) as lake:
+        assert items(lake) == []
+    assert run(village, "stop", "--reason", "no") == 0
+    # What was tried once is not tried again by itself.
+    ended = _step_segments(village.path, begins=True)
+    assert ended is not None
+    assert ended.rollout is not None
+    assert ended.rollout.state == "rolled_back"
+
+
+def test_models_and_segments_are_rolled_out_together(
+    settle: Settle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(import_module("tasks.segments.steps"), "open_tracker", refuse)
+    village = settle_groups(settle(leaves_by(0.1, 0.1)))
+    assert plan(village, "--name", "groups") == 0
+    assert run(village, "start", "groups") == 0
+    assert group(village) == 0
+    with open_village(village) as lake:
+        crossed = lake.rows(
+            "select model.arm as model, groups.arm as groups, count(*) as customers"
+            " from lake.ledger.enrolments as model"
+            " inner join lake.ledger.enrolments as groups using (customer_id)"
+            " where model.rollout_id = $name and groups.rollout_id = 'groups' group by all",
+            {"name": NAME},
+        )
+        # Each splits the arms of the other.
+        assert len(crossed) == 4
+        assert all(90 < row["customers"] < 180 for row in crossed)
+        assert lake.scalar("select count(*) from lake.ledger.enrolments where fell_back") == 0
+    village.go_to(7)
+    capsys.readouterr()
+    assert run(village, "step") == 64
+    assert "More than one is running" in capsys.readouterr().err
+    for name in (NAME, "groups"):
+        assert run(village, "step", name) == 0
+    with open_village(village) as lake:
+        states = {name: read_rollout(lake, name).row_kind for name in (NAME, "groups")}
+        assert states == {NAME: "continue", "groups": "continue"}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,7 +27,7 @@ from tasks.segments.challengers import (
 )
 from tasks.segments.champion import find_segmented, promote
 from tasks.segments.steps import assign_segments, find_segments
-from tasks.settings import Settings
+from tasks.settings import PROJECT, Settings
 from tasks.warehouse import Lake, open_lake
 from tests.conftest import MakeSettings
 from tests.segments.made_up import TWO, admit_three, bands, crown_two
@@ -322,3 +326,36 @@ def test_the_night_is_another_run_with_a_rollout_and_without(lake: Lake) -> None
     newest = lake.scalar("select arg_max(finding_id, recorded_at) from lake.ledger.findings")
     (run_id, _), *_ = arm.recorded
     assert newest != run_id
+
+
+SEGMENTER = """
+import sys
+from pathlib import Path
+from tasks.segments import steps
+from tasks.settings import load_settings
+from tasks.warehouse import open_lake
+from tests.segments.shops import make_features, refuse
+
+overlay, home = sys.argv[1:]
+steps.open_tracker = refuse
+with open_lake(load_settings(overlay, home=Path(home))) as lake:
+    steps.find_segments(lake, make_features(lake), "wait")
+"""
+
+
+@pytest.mark.faults(36, 67)
+@pytest.mark.parametrize("point", ["segments.before_admit", "segments.after_admit"])
+def test_killed_while_it_is_let_in_as_a_candidate(
+    lake: Lake, settings: Settings, point: str
+) -> None:
+    first = crown_two(lake, AS_OF - 28 * DAY)
+    done = subprocess.run(
+        [sys.executable, "-c", SEGMENTER, settings.called, str(settings.home)],
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "HOLDFAST_CRASH_AT": point},
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert find_segments(lake, make_features(lake), "wait") == first
+    assert lake.scalar("select count(*) from lake.ledger.decisions where kind = 'candidate'") == 1
+    find_challenger(lake).open()
