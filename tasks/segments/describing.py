@@ -232,15 +232,15 @@ def _notes_of_rollout(
                 f" grouped by version {challenger.version} of the segments, {others:,} and all who"
                 f" are held out by version {champion.version}."
                 + (
-                    f" {fell:,} more were to be grouped by the new one, which failed."
+                    f" {fell:,} of these were to be grouped by the new one, which failed."
                     if fell
                     else ""
                 )
                 + " A group that both know is one group here; sizes are not compared with those of"
                 " earlier nights.",
                 ko=f"롤아웃 {challenger.rollout_id} 진행 중: 고객 {grouped:,}명은 세그먼트 버전"
-                f" {challenger.version}, {others:,}명과 대조군은 버전 {champion.version}으로"
-                " 나눕니다."
+                f" {challenger.version} 기준, {others:,}명과 대조군은 버전 {champion.version}"
+                " 기준입니다."
                 + (f" 새 버전이 실패한 {fell:,}명은 기존 세그먼트에 있습니다." if fell else "")
                 + " 두 버전에 모두 있는 세그먼트는 하나로 보이며, 비중은 이전과 비교하지 않습니다.",
             ),
