@@ -46,6 +46,10 @@ class Found:
     used_ids: frozenset[str]
     newest_as_of: datetime | None
 
+    def lend_ids(self, segmented: Segmented) -> Segmented:
+        """The segmentation that serves, knowing of the ids that others have used beside it."""
+        return replace(segmented, used_ids=tuple(sorted({*segmented.used_ids, *self.used_ids})))
+
 
 def find_all(lake: Lake) -> Found:
     """Candidates for a rollout against the segmentation of now, and what all of them have used."""
@@ -175,7 +179,7 @@ def take_back(
             "previous_decision_id": present.decision_id,
             "serves_as_of": as_of.isoformat(),
             "events": [],
-            "used_ids": sorted({*present.used_ids, *find_all(lake).used_ids}),
+            "used_ids": list(find_all(lake).lend_ids(present).used_ids),
         },
     )
     return crown(lake, rollback, (), present.decision_id, actor=actor, alongside=alongside)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -86,7 +85,7 @@ def _find_segments(lake: Lake, table: FeatureTable, newer: Newer = "serve") -> S
                 _mirror(lake, old)
                 return old
             beside = newer == "wait"
-        old = replace(old, used_ids=tuple(sorted({*old.used_ids, *known.used_ids})))
+        old = known.lend_ids(old)
     lake.record_read("segments", table.snapshot_id, table.as_of[-1], table.known_by[-1])
     with show_progress("finding segments") as report:
         refitted = refit(
@@ -118,6 +117,7 @@ def _assign_segments(
     sources = assigning.find_sources(lake, table.as_of[-1])
     previous = assigning.find_previous(lake, table.as_of[-1])
     known = find_all(lake)
+    segmented = known.lend_ids(segmented)
     # What has been found this very night and waits.
     candidate = next((one for one in known.admitted if one.fitted_as_of == table.as_of[-1]), None)
     beside = [candidate.decision_id] if candidate is not None else []
