@@ -33,8 +33,8 @@ class Night:
     """What a night has done; `admission` is None if nothing was learnt.
 
     `held` says why where something is missing; where it was only not due, it is empty.
-    `understanding` is None on a night that was asked for the list alone. `rollout` is the one of
-    models that is running or was the last, None without any; `policy_rollout` that of policies.
+    `understanding` is None on a night that was asked for the list alone. `rollouts` are those that
+    are running or were the last, of models, of segmentations and of policies, where there is one.
     """
 
     batches: tuple[Batch, ...]
@@ -44,8 +44,7 @@ class Night:
     scores: ScoreTable
     understanding: Understanding | None
     report: monitoring.Report
-    rollout: Rollout | None = None
-    policy_rollout: Rollout | None = None
+    rollouts: tuple[Rollout, ...] = ()
 
 
 @flow(name="nightly")
@@ -69,16 +68,17 @@ def nightly(
     """
     taken = run_flow(ingest, deployment, actor)
     # By what has matured, before anybody is scored: who is with whom tonight hangs on it.
-    stepped = _step(deployment, "churn")
-    policy = _step(deployment, "actions")
+    stepped = {"churn": _step(deployment, "churn"), "actions": _step(deployment, "actions")}
     hold, has_champion, is_due = _look_ahead(deployment)
     if hold is not None and not has_champion:
         raise hold.error
     learning = hold is None and (is_due if learn is None else learn)
     admission = run_flow(train, deployment) if learning else None
     if admission is not None and admission.decision.outcome == "admit":
-        stepped = run_flow(begin_admitted, deployment)
+        stepped["churn"] = run_flow(begin_admitted, deployment)
     scores = run_flow(score, deployment)
+    # Nobody's score hangs on it, so the list is there whatever becomes of it.
+    stepped["segments"] = _step_segments(deployment, begins=understanding)
     understood = run_flow(understand, deployment) if understanding else None
     # Last: whatever happens in it, everybody has their lists and pages.
     report = run_flow(monitor, deployment, actor)
@@ -93,8 +93,7 @@ def nightly(
         scores,
         understood,
         report,
-        stepped.rollout if stepped is not None else None,
-        policy.rollout if policy is not None else None,
+        tuple(one.rollout for one in stepped.values() if one is not None and one.rollout),
     )
 
 
@@ -105,6 +104,16 @@ def _step(deployment: str | Path, subject: Subject) -> Stepped | None:
             return None
     stepped: Stepped = run_flow(step_rollout, deployment, rescore=False, subject=subject)
     return stepped
+
+
+def _step_segments(deployment: str | Path, *, begins: bool) -> Stepped | None:
+    """Judge the rollout of segments; without one, begin that of a candidate of an earlier night."""
+    stepped = _step(deployment, "segments")
+    is_live = stepped is not None and stepped.rollout is not None and stepped.rollout.is_live
+    if is_live or not begins or load_settings(deployment).registry.promotion != "rollout":
+        return stepped
+    begun: Stepped = run_flow(begin_admitted, deployment, subject="segments")
+    return begun if begun.rollout is not None else stepped
 
 
 def _look_ahead(deployment: str | Path) -> tuple[TrainingHold | None, bool, bool]:

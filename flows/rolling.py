@@ -34,7 +34,7 @@ def plan(
     ] = "churn",
     challenger: Annotated[
         int | None,
-        typer.Option(help="A version that the gate admitted; by default the newest.", min=1),
+        typer.Option(help="A version that waits for a rollout; by default the newest.", min=1),
     ] = None,
     policy: Annotated[
         Path | None,
@@ -74,7 +74,8 @@ def plan(
         )
     if policy is not None and challenger is not None:
         raise UsageError("A policy has no version.", next_step="leave --challenger out")
-    from flows.rollout import plan_policy, plan_rollout
+    from flows.contenders import find_pair
+    from flows.rollout import plan_rollout
     from tasks.rollout import steps as rollouts
     from tasks.warehouse import open_lake
 
@@ -85,11 +86,9 @@ def plan(
         stages=None if stages is None else _read_stages(stages),
     )
     with open_lake(settings) as lake:
-        if policy is not None:
-            planned = plan_policy(lake, policy, wish, author)
-        else:
-            model = cast(Literal["churn", "segments"], asked)
-            planned = plan_rollout(lake, model, challenger, wish, author)
+        of = cast(Literal["churn", "segments", "actions"], asked)
+        pair = find_pair(lake, of, version=challenger, policy=policy)
+        planned = plan_rollout(lake, pair, wish, author)
         told = rollouts.describe(planned, rollouts.read_history(lake, planned.rollout_id))
     if as_json:
         print_json(told)
@@ -105,7 +104,7 @@ def start(
     author: Author = "command line",
     as_json: Json = False,
 ) -> None:
-    """Begin a planned rollout with its first stage; from the next scoring on it serves."""
+    """Begin a planned rollout with its first stage; from the next night's run on it serves."""
     settings = open_settings(context)
     from flows.rollout import start_rollout
     from tasks.orchestration import start_flow
@@ -170,7 +169,10 @@ def stop(
     author: Author = "command line",
     as_json: Json = False,
 ) -> None:
-    """End a rollout: everybody is back with the champion, and the list is made anew at once."""
+    """End a rollout: everybody is back with the champion, and what it made is made anew at once.
+
+    So is a policy or a segmentation taken back that a rollout has promoted.
+    """
     settings = open_settings(context)
     if not reason.strip():
         raise UsageError("A stop needs a reason.", next_step="--reason 'what was seen'")

@@ -34,7 +34,7 @@ def score(deployment: str | Path) -> ScoreTable:
     settings = load_settings(deployment)
     with open_lake(settings) as lake:
         scores = _score(lake, settings)
-        if _take_back_failed(lake):
+        if rollouts.take_back_failed(lake, "churn"):
             # Who still had the challenger's score is back with the champion, tonight.
             scores = _score(lake, settings)
         return scores
@@ -82,13 +82,3 @@ def _find_arm(lake: Lake, champion: Champion) -> ArmScoring | None:
         return rollouts.open_arm(live, challenger, registry.verify_candidate(lake, challenger), "")
     except (Refused, StoredDataCorrupt) as error:
         return rollouts.open_arm(live, challenger, None, error.what)
-
-
-def _take_back_failed(lake: Lake) -> bool:
-    """Roll back a challenger that failed at serving; whether it did."""
-    live = rollouts.find_live(lake, "churn")
-    row = rollouts.breaker_row(lake, live) if live is not None else None
-    if row is None:
-        return False
-    rollouts.carry_out(lake, rollouts.record_row(lake, row))
-    return True

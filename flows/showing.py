@@ -403,10 +403,9 @@ def show_night(night: Night, settings: Settings) -> None:
     if night.admission is not None:
         show_training(night.admission)
     show_scores(night.scores)
-    for rollout in (night.rollout, night.policy_rollout):
-        if rollout is not None:
-            told = f"{rollout.rollout_id} {rollout.state.replace('_', ' ')}"
-            open_console().print(f"rollout: {told}: {rollout.reason}", markup=False, soft_wrap=True)
+    for rollout in night.rollouts:
+        told = f"{rollout.rollout_id} {rollout.state.replace('_', ' ')}"
+        open_console().print(f"rollout: {told}: {rollout.reason}", markup=False, soft_wrap=True)
     called = shlex.quote(settings.called)
     console = open_console()
     if night.understanding is not None:

@@ -1,7 +1,8 @@
-"""What a night asks of a challenger that has a share of the customers: scores, or a list."""
+"""What a night asks of a challenger that has a share of the customers: scores, groups or a list."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -27,6 +28,31 @@ class ArmScoring(Protocol):
 
     def record(self, lake: Lake, scoring_id: str) -> None:
         """Append what the ledger must know; called in the transaction that publishes the rows."""
+        ...
+
+
+class ArmGrouping(Protocol):
+    """The share of the customers whom a challenger's segmentation groups on a night.
+
+    `parts` name what the rows depend on besides the champion. Whom it leaves out, because it
+    failed, keep the champion's group.
+    """
+
+    rollout_id: str
+    parts: tuple[str, ...]
+
+    def divide(self, lake: Lake, customers: str) -> None:
+        """Make `turn` of a table: a row a customer who is not held out, `is_served` if theirs."""
+        ...
+
+    def record(
+        self, lake: Lake, run_id: str, answered: str, failures: Sequence[str], seconds: float
+    ) -> None:
+        """Append what the ledger must know; called in the transaction that publishes the rows.
+
+        `answered` is a table of the customers whom it has grouped. Raises LockHeld (75) if the
+        rollout has moved since the customers were divided.
+        """
         ...
 
 

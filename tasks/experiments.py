@@ -53,7 +53,7 @@ class RolloutSettings(Section):
         7, ge=1, le=400, description="The metric is looked at no oftener; harm is every night."
     )
     exposure: Literal["scored", "contacted"] = Field(
-        "scored", description="From when a customer counts: scored, or contacted, in the rollout."
+        "scored", description="From when a customer counts: scored (or grouped), or contacted."
     )
     early_days: int = Field(
         14, ge=1, le=180, description="After how many days without an order it is an early sign."
@@ -92,8 +92,8 @@ class RolloutSettings(Section):
     starts_at_night: bool = Field(
         True,
         description=(
-            "With `registry.promotion: rollout`: the night plans and starts what the gate admitted;"
-            " false: a person does."
+            "With `registry.promotion: rollout`: the night plans and starts what waits, a model or"
+            " segments; false: a person does."
         ),
     )
     deadline_seconds: float = Field(

@@ -161,8 +161,25 @@ class MapPoint(Finding):
     segment_id: str
 
 
+class SegmentArm(Finding):
+    """One arm of a rollout of segments: its customers (none held out), and by what it groups them.
+
+    `fell_back_customers` of the challenger's are in the champion's groups, because it failed.
+    """
+
+    arm: Literal["champion", "challenger"]
+    rollout_id: str
+    segmentation_id: str
+    version: str
+    customers: int
+    fell_back_customers: int
+
+
 class SegmentFindings(Night):
     """The segments, how they were chosen, who moved, and maps that are no evidence.
+
+    While a rollout is running there are `arms`, and `segments` are the groups of both: one that
+    both know is one group.
 
     `measures` are of what is served and of RFM by name (stability, usefulness, separation).
     `tree` is the linkage of the centroids: (left, right, distance, size) a row, as SciPy's.
@@ -187,6 +204,7 @@ class SegmentFindings(Night):
     heat_features: tuple[Words, ...]
     heat: dict[str, tuple[float, ...]]
     tree: tuple[tuple[float, float, float, float], ...]
+    arms: tuple[SegmentArm, ...] = ()
 
 
 # --- reasons --------------------------------------------------------------------------------

@@ -232,8 +232,8 @@ class RegistrySettings(Section):
     promotion: Literal["gate", "rollout"] = Field(
         "gate",
         description=(
-            "'gate': whom the gate lets in serves at once; 'rollout': it becomes a candidate that"
-            " takes over by a rollout. The first champion is always the gate's."
+            "'gate': whom the gate lets in serves at once, and new segments too; 'rollout': they"
+            " become candidates that take over by a rollout. The first champion never waits."
         ),
     )
     require_signature: bool = Field(

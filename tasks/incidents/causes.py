@@ -100,8 +100,8 @@ _LIKELY: Mapping[str, str] = {
     "ROLLOUT_INCOMPLETE": "A source is late for one arm, so that its outcomes are not all there.",
     "ROLLOUT_HARM": "The challenger does worse by a guardrail; all are back with the champion.",
     "ROLLOUT_PLAN": "Too few customers or too rare an outcome for the effect that is looked for.",
-    "BOTH_ARMS": "A customer was contacted or scored by both arms; they are left out.",
-    "CHALLENGER_FAILED": "The challenger throws, hangs or gives no sound scores; it is taken back.",
+    "BOTH_ARMS": "A customer was contacted, scored or grouped by both arms; they are left out.",
+    "CHALLENGER_FAILED": "The challenger throws, hangs or answers unsoundly; it is taken back.",
 }
 _RATIO = re.compile(r"ratio ([\d.,]+(?:e[+-]?\d+)?)")
 # A power of ten within this factor is taken for a change of unit.

@@ -55,14 +55,18 @@ def show_run(lake: Lake, rollout: Rollout) -> bool:
         "rollout_reason": rollout.reason,
         "rollout_plan_hash": rollout.terms_hash,
     }
-    version = int(rollout.plan.challenger.version)
+    challenger = rollout.plan.challenger
+    version = int(challenger.version) if challenger.version.isdecimal() else None
     try:
-        with open_tracker(lake.settings) as tracker, tempfile.TemporaryDirectory() as temporary:
+        with open_tracker(lake.settings) as store, tempfile.TemporaryDirectory() as temporary:
+            tracker = store.of_model(challenger.name)
             (Path(temporary) / "rollout.html").write_text(page, encoding="utf-8")
             tracker.tag_decision(tags, run_id=run_id, version=version)
             tracker.add_files(run_id, Path(temporary))
-            known = tracker.version_hash(version) == rollout.plan.challenger.content_hash
-            if rollout.state in LIVE and known and tracker.alias_version(CHALLENGER) != version:
+            if version is None or rollout.state not in LIVE:
+                return True
+            known = tracker.version_hash(version) == challenger.content_hash
+            if known and tracker.alias_version(CHALLENGER) != version:
                 tracker.set_alias(CHALLENGER, version)
     except ServiceDown as error:
         _LOG.warning("MLflow does not show this rollout yet: %s", error.what)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.contracts import SCORES
 from tasks.rollout.evidence import DayCounts, Evidence, GuardrailCounts
 from tasks.rollout.recording import SQL, Rollout
-from tasks.rollout.serving import stage_turn
+from tasks.rollout.turns import stage_turn
 from tasks.visibility import supersessions, visible
 from tasks.warehouse import quote
 
@@ -75,7 +75,7 @@ def gather(
     names |= {
         "enrolments": "lake.ledger.enrolments",
         "servings": "lake.ledger.servings",
-        "scores": _scores(lake),
+        "scores": _served(lake, rollout),
     }
     values = bind(rollout, as_of, known_by)
     days, guardrails = count(lake, names, values, exposure=rollout.plan.exposure)
@@ -167,7 +167,11 @@ def _find_silence(lake: Lake, names: Mapping[str, str], values: Mapping[str, Any
     ]
 
 
-def _scores(lake: Lake) -> str:
+def _served(lake: Lake, rollout: Rollout) -> str:
+    """One row a customer of a night's run: which contender's hash they were served by."""
+    if rollout.plan.subject == "segments":
+        groups = {"groups": "lake.main.customer_segments"}
+        return f"({lake.text(SQL / 'served_groups.sql', names=groups)})"
     if "scores" in lake.tables():
         return "lake.main.scores"
     columns = ", ".join(f"null::{column.type} as {quote(column.name)}" for column in SCORES)

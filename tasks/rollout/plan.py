@@ -81,7 +81,8 @@ class Plan(Section):
     )
     minimum_stage_days: int = Field(7, ge=1, le=400, description="No stage is shorter.")
     exposure: Literal["scored", "contacted"] = Field(
-        "scored", description="On what a customer enters the analysis."
+        "scored",
+        description="On what a customer enters the analysis; `scored` is grouped, for segments.",
     )
     guardrails: tuple[Guardrail, ...] = Field((), max_length=20)
     harm_alpha: float = Field(
@@ -118,10 +119,10 @@ class Plan(Section):
             raise ValueError("a guardrail stands there twice")
         if self.metric == "lapse_share" and self.minimum_effect >= 1:
             raise ValueError("an effect on a share is below 1: 0.015 is 1.5 points")
-        if self.subject == "actions" and self.exposure != "scored":
+        if self.subject != "churn" and self.exposure != "scored":
             raise ValueError(
-                "a rollout of policies counts all who are `scored`: the arms contact different"
-                " people, so those contacted are no random split any more"
+                f"a rollout of {self.subject} counts all who are `scored`: the arms contact"
+                " different people, so those contacted are no random split any more"
             )
         least = self.earliest_possible_days
         if self.maximum_days < least:

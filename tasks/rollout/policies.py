@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from tasks.crash import crash_point
 from tasks.errors import LockHeld, StoredDataCorrupt, UsageError
 from tasks.handles import PolicyInForce
-from tasks.moments import read_clock
 from tasks.offers import ActionsSettings
 from tasks.rollout.assignment import bucket_sql
 from tasks.rollout.plan import BUCKETS, Contender
@@ -28,11 +26,9 @@ from tasks.rollout.recording import (
     SQL,
     FrozenPolicies,
     Rollout,
-    find_live,
     list_rollouts,
-    read_rollout,
 )
-from tasks.rollout.serving import SALT, stage_turn
+from tasks.rollout.turns import SALT, demand_unmoved, find_turn, record_turn, stage_turn
 from tasks.settings import load_settings
 
 if TYPE_CHECKING:
@@ -141,10 +137,8 @@ def demand_champion(lake: Lake, rollout: Rollout) -> None:
 
 def open_policy_arm(lake: Lake, in_force: PolicyInForce, as_of: datetime) -> PolicyArm | None:
     """The challenger's part in tonight's list, if it still stands against this champion."""
-    live = find_live(lake, "actions")
-    if live is None or live.terms.champion_decision_id != in_force.decision_id:
-        return None
-    if _thaw(live, "settings") != lake.settings.actions or as_of < live.stages_since[0]:
+    live = find_turn(lake, "actions", in_force.decision_id, as_of)
+    if live is None or _thaw(live, "settings") != lake.settings.actions:
         return None
     return PolicyArm(live, _thaw(live, "challenger"), as_of)
 
@@ -177,25 +171,16 @@ class PolicyArm:
 
     def record(self, lake: Lake, run_id: str, scoring_id: str) -> None:
         """Enrol who counts from tonight: all who could have been listed, not those who were."""
-        newest = read_rollout(lake, self.rollout_id)
-        if not newest.is_live or newest.stage != self.rollout.stage:
-            raise LockHeld(
-                f"Somebody has moved the rollout '{self.rollout_id}' meanwhile.",
-                next_step=f"holdfast -d {lake.settings.called} act",
-            )
-        values = {
-            "rollout_id": self.rollout_id,
-            "as_of": self.as_of,
-            "present_stage": self.rollout.stage,
-            "failure": None,
-            "seconds": 0.0,
-            "recorded_at": read_clock(),
-        }
-        crash_point("rollout.before_enrolment")
-        # A policy answers for everybody: nobody falls back.
-        names = {"answered": "turn"}
-        lake.run(SQL / "enrol.sql", {**values, "scoring_id": scoring_id}, names=names)
-        lake.run(SQL / "append_servings.sql", {**values, "scoring_id": run_id}, names=names)
+        demand_unmoved(lake, self.rollout, "act")
+        record_turn(
+            lake,
+            self.rollout,
+            self.as_of,
+            # A policy answers for everybody: nobody falls back.
+            answered="turn",
+            enrolled_by=scoring_id,
+            served_by=run_id,
+        )
 
 
 def _thaw(rollout: Rollout, which: str) -> ActionsSettings:

@@ -88,7 +88,7 @@ def make_plan(
     """The plan as the settings and the wish have it. Raises ConfigurationError (78)."""
     settings = lake.settings
     rollout = settings.rollout
-    demand_supported(settings, subject)
+    demand_supported(settings)
     if champion.content_hash == challenger.content_hash:
         raise UsageError("Champion and challenger are the same; there is nothing to find out.")
     try:
@@ -188,7 +188,7 @@ def plan_row(
     )
 
 
-def demand_supported(settings: Settings, subject: Subject) -> None:
+def demand_supported(settings: Settings) -> None:
     """Raise UsageError (64) for what could not be served or judged here."""
     if settings.features.outcome != "lapse":
         raise UsageError(
@@ -199,12 +199,6 @@ def demand_supported(settings: Settings, subject: Subject) -> None:
             ),
             available=["lapse"],
         )
-    if subject == "segments":
-        raise UsageError(
-            "A rollout of segments is not served yet.",
-            found="a night's groups have one segmentation for everybody",
-            available=["churn", "actions"],
-        )
 
 
 def _guardrails(settings: Settings, subject: Subject) -> tuple[Guardrail, ...]:
@@ -213,14 +207,14 @@ def _guardrails(settings: Settings, subject: Subject) -> tuple[Guardrail, ...]:
         Guardrail(name=name, tolerance_ratio=ratio)
         for name, ratio in settings.rollout.guardrails.items()
         if (name not in _GUARDRAIL_TABLES or _GUARDRAIL_TABLES[name] in delivered)
-        and (name != "errors" or subject == "churn")
+        and (name != "errors" or subject != "actions")
     )
 
 
 def _name(lake: Lake, subject: Subject, challenger: Contender) -> str:
     """`churn-v5`, or `churn-v5-2` where that was used: an id is a salt, and never used twice."""
     used = {one.rollout_id for one in list_rollouts(lake)}
-    mark = "" if subject == "actions" else "v"
+    mark = "v" if challenger.version.isdecimal() else ""
     plain = f"{subject}-{mark}{challenger.version.lower()}"
     number = 2
     name = plain

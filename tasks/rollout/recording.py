@@ -238,7 +238,7 @@ def append_row(lake: Lake, row: Rollout) -> None:
         reason=row.reason,
         evidence=row.evidence,
         model_name=challenger.name,
-        # A policy's is no number: it is the start of its hash.
+        # A policy's is no number, nor that of segments outside the registry: it is of its hash.
         model_version=int(challenger.version) if challenger.version.isdecimal() else None,
         model_hash=challenger.content_hash,
     )

@@ -21,12 +21,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import NO_REASON, REASON_COLUMNS
-from tasks.crash import crash_point
-from tasks.moments import read_clock
-from tasks.offers import held_out_sql
-from tasks.rollout.assignment import bucket_sql, is_challenger_sql, stage_sql
-from tasks.rollout.plan import BUCKETS
-from tasks.rollout.recording import SQL, Rollout
+from tasks.rollout.recording import Rollout
+from tasks.rollout.turns import record_turn, stage_turn
 from tasks.warehouse import quote
 
 if TYPE_CHECKING:
@@ -39,7 +35,6 @@ if TYPE_CHECKING:
 # An arm is answered in about so many chunks: a chunk is what a crash costs.
 _CHUNKS = 50
 _LEAST_ROWS, _MOST_ROWS = 10, 20_000
-SALT = "$rollout_id::varchar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +44,6 @@ class ArmAnswers:
     scores: Mapping[int, tuple[float, str | None, str | None, str | None]]
     failures: tuple[str, ...]
     seconds: float
-
-
-def stage_turn(lake: Lake, rollout: Rollout, customers: str) -> None:
-    """Make the temporary table `turn` of the customers of a table or query."""
-    plan = rollout.plan
-    lake.run(
-        SQL / "turn.sql",
-        {
-            "rollout_id": rollout.rollout_id,
-            "hold_out_salt": rollout.terms.hold_out_salt,
-            "hold_out_share": rollout.terms.hold_out_share,
-            "served_below": round(rollout.share * BUCKETS),
-            "present_stage": rollout.stage,
-        },
-        names={
-            "bucket": bucket_sql(SALT, "customer_id"),
-            "stage": stage_sql(SALT, "customer_id", plan.stages),
-            "is_challenger": is_challenger_sql(SALT, "customer_id", plan.stages),
-            "is_held_out": held_out_sql("customer_id"),
-            "customers": customers,
-        },
-    )
 
 
 @dataclass(slots=True)
@@ -160,20 +133,16 @@ class ChallengerArm:
 
     def record(self, lake: Lake, scoring_id: str) -> None:
         """Enrol who counts from tonight, and say how the arm was served; all in one transaction."""
-        values = {
-            "rollout_id": self.rollout.rollout_id,
-            "as_of": self.as_of,
-            "scoring_id": scoring_id,
-            "present_stage": self.rollout.stage,
-            "failure": "; ".join(self.failures) or None,
-            "seconds": self.seconds,
-            "recorded_at": read_clock(),
-        }
-        names = {"answered": "arm_scores"}
-        crash_point("rollout.before_enrolment")
-        if self.rollout.plan.exposure == "scored":
-            lake.run(SQL / "enrol.sql", values, names=names)
-        lake.run(SQL / "append_servings.sql", values, names=names)
+        record_turn(
+            lake,
+            self.rollout,
+            self.as_of,
+            answered="arm_scores",
+            enrolled_by=scoring_id,
+            served_by=scoring_id,
+            failures=self.failures,
+            seconds=self.seconds,
+        )
 
 
 def predict_arm(

@@ -103,12 +103,12 @@ def start_row(rollout: Rollout, as_of: datetime, known_by: datetime, actor: str)
 def stop_row(rollout: Rollout, reason: str, actor: str) -> Rollout | None:
     """The row with which a person ends a rollout; None if one has done so already.
 
-    A promoted policy is taken back by it too: it has no other way back. Raises UsageError (64) for
-    one that ended by itself.
+    A promoted policy or segmentation is taken back by it too: it has no other way back. Raises
+    UsageError (64) for one that ended by itself.
     """
     if rollout.row_kind == "stop":
         return None
-    takes_back = rollout.state == "promoted" and rollout.plan.subject == "actions"
+    takes_back = rollout.state == "promoted" and rollout.plan.subject != "churn"
     if not rollout.is_live and rollout.state != "planned" and not takes_back:
         raise UsageError(
             f"The rollout '{rollout.rollout_id}' has ended by itself: {rollout.state}.",

@@ -11,6 +11,7 @@ from tasks.durability import write_page
 from tasks.handles import Champion
 from tasks.orchestration import publish_markdown, step
 from tasks.rollout.announcing import announce, show_run
+from tasks.rollout.plan import Subject
 from tasks.rollout.policies import (
     as_contender,
     champion_decision,
@@ -48,6 +49,7 @@ from tasks.rollout.report import (
 )
 from tasks.rollout.serving import ChallengerArm
 from tasks.rollout.stepping import breaker_row, demand_decision, look, start_row, stop_row
+from tasks.rollout.turns import GroupArm, find_turn
 from tasks.warehouse import Lake
 
 if TYPE_CHECKING:
@@ -56,11 +58,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ChallengerArm",
     "FrozenPolicies",
+    "GroupArm",
     "Rollout",
     "Wish",
     "append_row",
     "as_contender",
-    "breaker_row",
     "carry_out",
     "champion_decision",
     "demand_champion",
@@ -69,6 +71,7 @@ __all__ = [
     "describe",
     "find_live",
     "find_policy",
+    "find_turn",
     "freeze",
     "judge_feasible",
     "list_rollouts",
@@ -88,6 +91,7 @@ __all__ = [
     "start_row",
     "stop_row",
     "sum_up_agreement",
+    "take_back_failed",
     "void_row",
     "write_report",
 ]
@@ -101,6 +105,16 @@ def open_arm(
 ) -> ChallengerArm:
     """The challenger's part in tonight's scoring; without a directory all of its arm falls back."""
     return ChallengerArm(rollout, challenger, directory, refused)
+
+
+def take_back_failed(lake: Lake, subject: Subject) -> bool:
+    """Roll back a challenger that failed at serving; whether it did."""
+    live = find_live(lake, subject)
+    row = breaker_row(lake, live) if live is not None else None
+    if row is None:
+        return False
+    carry_out(lake, record_row(lake, row))
+    return True
 
 
 def name_behind(rollout: Rollout, standing: Standing) -> tuple[str, ...]:

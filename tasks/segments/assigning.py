@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -81,8 +81,12 @@ def name_run(
     segmented: Segmented,
     sources: Sources,
     previous: tuple[str, datetime] | None,
+    beside: Sequence[str] = (),
 ) -> str:
-    """The run's id: sha256, shortened, over everything that its rows and findings depend on."""
+    """The run's id: sha256, shortened, over everything that its rows and findings depend on.
+
+    `beside` names what else there is tonight: a candidate just found, a rollout's share.
+    """
     settings = lake.settings
     parts = {
         "deployment": settings.deployment,
@@ -96,6 +100,8 @@ def name_run(
         "currency": settings.economics.currency,
         "segments": settings.segments.model_dump(mode="json"),
     }
+    if beside:
+        parts["beside"] = list(beside)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -104,14 +110,15 @@ def assign_customers(lake: Lake, table: FeatureTable, assigner: Assigner) -> int
 
     The temporary table holds customer_id, as_of, segment_id, value_amount, churned; who is still
     a customer at the newest cut-off stands in `current_customers` too (a labelled set tells at once
-    who has left). Raises DataRejected (65) where the features that the segments need are not there.
+    who has left). `arm_segments` is made empty, for whom a rollout's challenger groups. Raises
+    DataRejected (65) where the features that the segments need are not there.
     """
     lake.execute(
         "create or replace temporary table assigned_customers (customer_id varchar,"
         " as_of timestamptz, segment_id varchar, value_amount double, churned double)"
     )
-    for batch in _read(lake, table, assigner):
-        lake.load_arrow("segment_batch", _assign(batch, assigner))
+    for batch in read_batches(lake, table, assigner):
+        lake.load_arrow("segment_batch", assign_batch(batch, assigner))
         try:
             lake.execute("insert into assigned_customers by name select * from segment_batch")
         finally:
@@ -121,6 +128,9 @@ def assign_customers(lake: Lake, table: FeatureTable, assigner: Assigner) -> int
         " segment_id, value_amount from assigned_customers"
         " where as_of = $as_of and coalesce(churned, 0) = 0",
         {"as_of": table.as_of[-1]},
+    )
+    lake.execute(
+        "create or replace temporary table arm_segments (customer_id varchar, segment_id varchar)"
     )
     return int(lake.scalar("select count(*) from current_customers"))
 
@@ -177,9 +187,16 @@ def read_history(lake: Lake, as_of: datetime) -> tuple[dict[str, list[float]], d
 
 
 def publish(
-    lake: Lake, run_id: str, found: SegmentFindings, names: Mapping[str, str]
+    lake: Lake,
+    run_id: str,
+    found: SegmentFindings,
+    names: Mapping[str, str],
+    record: Callable[[], None] | None = None,
 ) -> SegmentFindings:
-    """Rows and findings in one transaction; once, whoever races us."""
+    """Rows and findings in one transaction; once, whoever races us.
+
+    `record` writes in it what a rollout must know.
+    """
     with lake.writer_lock("publish segments"):
         done = find_findings(lake, SegmentFindings, finding_id=run_id)
         if done is not None:
@@ -193,16 +210,23 @@ def publish(
                     "known_by": found.known_by,
                     "run_id": run_id,
                     "segmentation_id": found.segmentation_id,
+                    "challenger_id": found.arms[-1].segmentation_id if found.arms else None,
                     "segment_ids": list(names),
                     "segment_names": list(names.values()),
                 },
             )
             insert_findings(lake, run_id, found)
+            if record is not None:
+                record()
     crash_point("segments.published")
     return found
 
 
-def _read(lake: Lake, table: FeatureTable, assigner: Assigner) -> Iterator[pa.Table]:
+def read_batches(lake: Lake, table: FeatureTable, assigner: Assigner) -> Iterator[pa.Table]:
+    """The newest and the taught cut-off with what a segmentation needs.
+
+    Raises DataRejected (65) where the table lacks a feature.
+    """
     import pyarrow as pa
 
     reader = lake.cursor()
@@ -227,7 +251,8 @@ def _read(lake: Lake, table: FeatureTable, assigner: Assigner) -> Iterator[pa.Ta
         yield pa.Table.from_batches([batch])
 
 
-def _assign(batch: pa.Table, assigner: Assigner) -> pa.Table:
+def assign_batch(batch: pa.Table, assigner: Assigner) -> pa.Table:
+    """Rows of `read_batches` with their segment_id."""
     import pyarrow as pa
 
     found: Any = assigner.predict(batch)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tasks.findings import Segment, SegmentEvent, SegmentFindings, Trait, Words
+from tasks.findings import Segment, SegmentArm, SegmentEvent, SegmentFindings, Trait, Words
 from tasks.segments import assigning
+from tasks.segments.arms import ArmGroups, describe_arms, join_names, replace_ids
 from tasks.segments.assigning import Profile, Sources
-from tasks.segments.champion import Segmented
+from tasks.segments.champion import Segmented, due_on
 from tasks.segments.data import VALUE_COLUMN, read_present
 from tasks.segments.maps import draw_maps
 from tasks.segments.memory import find_share_alarms
@@ -34,18 +35,29 @@ def describe_segments(
     assigner: Assigner,
     sources: Sources,
     previous: tuple[str, datetime] | None,
+    arm: ArmGroups | None = None,
+    candidate: Segmented | None = None,
+    looked_as_of: datetime | None = None,
 ) -> SegmentFindings:
-    """The findings of a night whose customers stand in `assigned_customers`."""
+    """The findings of a night whose customers stand in `assigned_customers`.
+
+    With a rollout's `arm` they are of both arms' groups together, and sizes are not compared with
+    those of earlier nights. `candidate` has been found tonight and waits; `looked_as_of` is the
+    night that last found any that do not serve.
+    """
     settings = lake.settings
     profiles = assigning.profile_segments(lake, table, sources, settings.economics.margin_share)
     shares_before, names_before = assigning.read_history(lake, table.as_of[-1])
-    names = present_names(assigner, settings)
+    names = present_names(assigner, settings, arm)
     total = sum(one.customers for one in profiles)
     shares = {one.segment_id: one.customers / total for one in profiles}
     columns = _columns(table, assigner, settings)
-    _, matrix = read_present(lake, table, columns, settings.segments.described_rows)
+    customers, matrix = read_present(lake, table, columns, settings.segments.described_rows)
     places = [columns.index(name) for name in assigner.feature_names]
     ids = assigner.predict_matrix(matrix[:, places])
+    if arm is not None:
+        ids = replace_ids(lake, customers, ids)
+    arms = describe_arms(lake, arm, segmented) if arm is not None else ()
     rules = rule_segments(matrix, columns, ids, seed=settings.segments.seed)
     traits = name_segments(matrix, columns, ids, meanings=_MEANINGS, overrides=names).traits
     maps = draw_maps(matrix, columns, ids, seed=settings.segments.seed)
@@ -55,8 +67,11 @@ def describe_segments(
         known_by=table.known_by[-1],
         snapshot_id=table.snapshot_id,
         currency=settings.economics.currency,
-        notes=_notes(segmented, table, sources, profiles, settings),
-        segmentation_id=segmented.model_hash[:16],
+        notes=(
+            *_notes_of_rollout(segmented, arms, candidate),
+            *_notes(segmented, table, sources, profiles, settings, looked_as_of, arms),
+        ),
+        segmentation_id=segmented.segmentation_id,
         model_name=segmented.name,
         model_version=segmented.version,
         method=segmented.method,
@@ -76,12 +91,13 @@ def describe_segments(
         moved_from=previous[1] if previous else None,
         movements=assigning.count_movements(lake, previous),
         events=_events(segmented, table, names, names_before),
-        alarms=find_share_alarms(shares, shares_before),
+        alarms=() if arms else find_share_alarms(shares, shares_before),
         pca_map=maps.pca,
         tsne_map=maps.tsne,
         heat_features=tuple(word_feature(name, _MEANINGS) for name in columns),
         heat=maps.heat,
         tree=maps.tree,
+        arms=arms,
     )
 
 
@@ -91,19 +107,15 @@ def _columns(table: FeatureTable, assigner: Assigner, settings: Settings) -> tup
     return tuple(dict.fromkeys([*assigner.feature_names, *declared]))
 
 
-def present_names(assigner: Assigner, settings: Settings) -> dict[str, Words]:
+def present_names(
+    assigner: Assigner, settings: Settings, arm: ArmGroups | None = None
+) -> dict[str, Words]:
     """The name of each segment_id: the configured one, else the one it got by itself."""
-    return {
-        segment_id: Words(
-            en=settings.segments.names[segment_id].en
-            if segment_id in settings.segments.names
-            else words["en"],
-            ko=settings.segments.names[segment_id].ko
-            if segment_id in settings.segments.names
-            else words["ko"],
-        )
-        for segment_id, words in assigner.names.items()
-    }
+    given = {key: Words(en=name.en, ko=name.ko) for key, name in settings.segments.names.items()}
+    names = {key: given.get(key, Words(**words)) for key, words in assigner.names.items()}
+    if arm is None:
+        return names
+    return join_names(names, {key: given.get(key, words) for key, words in arm.names.items()})
 
 
 def _segment(
@@ -134,8 +146,8 @@ def _events(
     names: Mapping[str, Words],
     names_before: Mapping[str, str],
 ) -> tuple[SegmentEvent, ...]:
-    """What the fit of this very night did to the segments, and who has another name than before."""
-    events = segmented.events if segmented.fitted_as_of == table.as_of[-1] else ()
+    """What became of the segments where they serve from this very night; who has another name."""
+    events = segmented.events if segmented.serves_as_of == table.as_of[-1] else ()
     renamed = tuple(
         SegmentEvent(event="renamed", segment_id=one, related_ids=(), overlap_share=None)
         for one in sorted(names)
@@ -150,11 +162,14 @@ def _notes(
     sources: Sources,
     profiles: Sequence[Profile],
     settings: Settings,
+    looked_as_of: datetime | None,
+    arms: Sequence[SegmentArm],
 ) -> tuple[Words, ...]:
     as_of = table.as_of[-1]
-    due = segmented.fitted_as_of + timedelta(days=settings.segments.refit_after_days)
+    due = due_on(segmented, settings.segments, looked_as_of)
     notes = []
-    if segmented.fitted_as_of != as_of:
+    # While a rollout is running, none are looked for.
+    if segmented.fitted_as_of != as_of and not arms:
         notes.append(
             Words(
                 en=f"The groups are those of {segmented.fitted_as_of:%Y-%m-%d}; they are looked"
@@ -191,7 +206,7 @@ def _notes(
         )
     total = sum(one.customers for one in profiles)
     small = sum(one.customers < settings.segments.minimum_share * total for one in profiles)
-    if small:
+    if small and not arms:
         notes.append(
             Words(
                 en=f"{small} of {len(profiles)} segments hold fewer than"
@@ -201,3 +216,42 @@ def _notes(
             )
         )
     return tuple(notes)
+
+
+def _notes_of_rollout(
+    segmented: Segmented, arms: Sequence[SegmentArm], candidate: Segmented | None
+) -> tuple[Words, ...]:
+    if arms:
+        champion, challenger = arms
+        grouped = challenger.customers - challenger.fell_back_customers
+        others = champion.customers + challenger.fell_back_customers
+        fell = challenger.fell_back_customers
+        return (
+            Words(
+                en=f"The rollout {challenger.rollout_id} is running: {grouped:,} customers are"
+                f" grouped by version {challenger.version} of the segments, {others:,} and all who"
+                f" are held out by version {champion.version}."
+                + (
+                    f" {fell:,} of these were to be grouped by the new one, which failed."
+                    if fell
+                    else ""
+                )
+                + " A group that both know is one group here; sizes are not compared with those of"
+                " earlier nights.",
+                ko=f"롤아웃 {challenger.rollout_id} 진행 중: 고객 {grouped:,}명은 세그먼트 버전"
+                f" {challenger.version} 기준, {others:,}명과 대조군은 버전 {champion.version}"
+                " 기준입니다."
+                + (f" 새 버전이 실패한 {fell:,}명은 기존 세그먼트에 있습니다." if fell else "")
+                + " 두 버전에 모두 있는 세그먼트는 하나로 보이며, 비중은 이전과 비교하지 않습니다.",
+            ),
+        )
+    if candidate is not None:
+        return (
+            Words(
+                en=f"Other groups were found tonight (version {candidate.label}); they wait for a"
+                f" rollout, and those of {segmented.fitted_as_of:%Y-%m-%d} serve.",
+                ko=f"새 세그먼트(버전 {candidate.label})를 찾았으며 롤아웃을 기다립니다."
+                f" 지금은 {segmented.fitted_as_of:%Y-%m-%d} 기준 세그먼트를 씁니다.",
+            ),
+        )
+    return ()

@@ -68,13 +68,15 @@ def name_segments(
     meanings: Mapping[str, str] | None = None,
     kept: Mapping[str, Words] | None = None,
     overrides: Mapping[str, Words] | None = None,
+    reserved: Mapping[str, Words] | None = None,
 ) -> Naming:
     """Name every segment that has customers; no two get one name in either language.
 
     `matrix` (n, p) holds the features in their own units, NaN for NULL; `segment_ids` (n,).
     `meanings` says a feature in English where `words` has no short form. `kept` are the names
-    that segments had before, `overrides` those that a person has set, by segment id. The order of
-    rows does not matter. Raises ConfigurationError (78) where two overrides are one name.
+    that segments had before, `overrides` those that a person has set, by segment id; `reserved`
+    are names that no segment but that of the id may get. The order of rows does not matter.
+    Raises ConfigurationError (78) where two overrides are one name.
     """
     profile = profile_segments(matrix, feature_names, segment_ids)
     overrides = dict(overrides or {})
@@ -94,7 +96,14 @@ def name_segments(
     # The most pronounced choose first, so that they get the plain names.
     waiting = [p for p in portraits if p.segment_id not in names]
     for portrait in sorted(waiting, key=lambda p: (-p.strength, p.segment_id)):
-        name = next(name for name in _propose(portrait, len(portraits)) if taken.is_free(name))
+        others = _Taken(
+            name for key, name in (reserved or {}).items() if key != portrait.segment_id
+        )
+        name = next(
+            name
+            for name in _propose(portrait, len(portraits))
+            if taken.is_free(name) and others.is_free(name)
+        )
         names[portrait.segment_id] = name
         taken.add(name)
     meanings = meanings or {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from tasks.findings import SegmentEvent, Words
 from tasks.segments.baselines import FIFTHS as FIFTH_GROUPS
 from tasks.segments.baselines import RFM_GROUPS, rfm_features
 from tasks.segments.candidates import Matrix, assign_rows
-from tasks.segments.champion import Segmented
+from tasks.segments.champion import Segmented, due_on
 from tasks.segments.contest import RFM, Outcome, hold_contest
 from tasks.segments.data import (
     VALUE_COLUMN,
@@ -57,19 +57,33 @@ class Refitted:
     fingerprint: str
 
 
-def is_due(segmented: Segmented | None, as_of: datetime, settings: SegmentsSettings) -> bool:
-    """Whether the groups are to be found anew; a night of the past never replaces later ones."""
+def is_due(
+    segmented: Segmented | None,
+    as_of: datetime,
+    settings: SegmentsSettings,
+    newest_as_of: datetime | None = None,
+) -> bool:
+    """Whether the groups are to be found anew; a night of the past never replaces later ones.
+
+    `newest_as_of` is the night that found the newest ones that do not serve.
+    """
     if segmented is None:
         return True
-    return as_of >= segmented.fitted_as_of + timedelta(days=settings.refit_after_days)
+    return as_of >= due_on(segmented, settings, newest_as_of)
 
 
 def refit(
-    lake: Lake, table: FeatureTable, old: Segmented | None, progress: Progress | None = None
+    lake: Lake,
+    table: FeatureTable,
+    old: Segmented | None,
+    progress: Progress | None = None,
+    *,
+    beside: bool = False,
 ) -> Refitted:
     """Find groups on the newest cut-off with an outcome; nothing is published.
 
-    Raises DataRejected (65) for too few customers or features.
+    Those that are to serve `beside` the old ones get no name that an old one has, unless they are
+    the same segment. Raises DataRejected (65) for too few customers or features.
     """
     settings = lake.settings.segments
     features = choose_features(lake, table, settings)
@@ -91,7 +105,7 @@ def refit(
     missing = set(_all_labels(outcome)) - set(labels.tolist())
     group = _Group(columns, customers, matrix, labels)
     before = _find_before(lake, group, assigner, old)
-    named, events = _name(outcome, group, missing, before, old, assigner)
+    named, events = _name(outcome, group, missing, before, old, assigner, beside=beside)
     used = {*(old.used_ids if old else ()), *(one.segment_id for one in named)}
     return Refitted(
         outcome=outcome,
@@ -173,6 +187,8 @@ def _name(
     before: tuple[NDArray[Any], NDArray[Any]] | None,
     old: Segmented | None,
     assigner: Assigner | None,
+    *,
+    beside: bool,
 ) -> tuple[tuple[NamedLabel, ...], tuple[SegmentEvent, ...]]:
     """Id and name of each label, and what became of the old segments."""
     nobody = np.empty(0, dtype=object)
@@ -195,10 +211,14 @@ def _name(
         # Nobody is in it tonight, so it has no old self and nothing to be called by.
         ids[label] = _next_id(taken)
         taken.add(ids[label])
-    kept = {}
-    if assigner is not None:
-        kept = {one: Words(**assigner.names[one]) for one in matching.kept}
-    names = name_segments(group.matrix, group.columns, matching.segment_ids, kept=kept).names
+    former = {key: Words(**name) for key, name in assigner.names.items()} if assigner else {}
+    names = name_segments(
+        group.matrix,
+        group.columns,
+        matching.segment_ids,
+        kept={one: former[one] for one in matching.kept if one in former},
+        reserved=former if beside else None,
+    ).names
     return (
         tuple(
             NamedLabel(label, one, names.get(one, Words(en=f"Segment {one}", ko=f"세그먼트 {one}")))

@@ -19,6 +19,7 @@ from tests.rollout.village import NAME, Village, crown, fill, open_village, writ
 
 _numbers = itertools.count(1)
 Settle = Callable[..., Village]
+Hamlet = Callable[..., Village]
 
 
 class Lenient:
@@ -42,7 +43,7 @@ def settle(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Settl
     # That a model loads in a process of its own is asked by the registry's tests.
     monkeypatch.setattr(integrity, "predict_apart", lambda *_arguments: (0.5,) * 24)
     # MLflow is told in tests of their own.
-    registry = import_module("flows.rollout").registry
+    registry = import_module("flows.contenders").registry
     monkeypatch.setattr(registry, "mirror_registry", lambda _lake: "right")
 
     def make(leaves: Callable[[str, str], bool], *, start: bool = True, **rollout: Any) -> Village:
@@ -68,8 +69,11 @@ def run(village: Village, *words: str) -> int:
 
 
 @pytest.fixture
-def hamlet(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Village]:
-    """Make villages without models, for policies: of the champion's customers six in ten leave."""
+def hamlet(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Hamlet:
+    """Make villages without models, for policies and segments.
+
+    Of the champion's customers six in ten leave, of the challenger's one, or the shares given.
+    """
     monkeypatch.setenv(HOME_VARIABLE, str(home))
     monkeypatch.setattr(orchestration, "prefect_answers", lambda: False)
     # MLflow is told in tests of their own.
@@ -77,10 +81,11 @@ def hamlet(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
         import_module("tasks.actions.steps"), "_log_lists", lambda *_arguments: None
     )
 
-    def leaves(customer: str, arm: str) -> bool:
-        return (int(customer[1:]) * 37) % 100 < (10 if arm == "challenger" else 60)
+    def make(challenger: float = 0.1, champion: float = 0.6) -> Village:
+        def leaves(customer: str, arm: str) -> bool:
+            share = challenger if arm == "challenger" else champion
+            return (int(customer[1:]) * 37) % 100 < 100 * share
 
-    def make() -> Village:
         village = write_village(tmp_path / f"hamlet_{next(_numbers)}.yaml", home)
         village.sections["economics"] = {"budget_amount": "300"}
         village.go_to(0)

@@ -19,8 +19,10 @@ from tests.rollout.conftest import Settle, run
 from tests.rollout.policies import NOTES, score_night, write_policy
 from tests.rollout.test_recording import NIGHT, begin
 from tests.rollout.test_rolling import leaves_by
+from tests.rollout.test_segment_rolling import settle_groups
 from tests.rollout.test_stepping import enrol, order_weekly, step
 from tests.rollout.village import NAME, Village, insert_orders, open_village
+from tests.segments.shops import refuse
 
 pytestmark = [pytest.mark.faults, pytest.mark.flow]
 
@@ -36,7 +38,9 @@ stepping = import_module("tests.rollout.test_stepping")
 import_module("tasks.features.steps"), import_module("lightgbm")
 act = import_module("flows.act")
 import_module("tasks.actions.steps")._log_lists = lambda *a: None
-rollout.registry.mirror_registry = lambda lake: "right"
+segment, grouping = import_module("flows.segment"), import_module("tasks.segments.steps")
+import_module("tasks.registry.steps").mirror_registry = lambda lake: "right"
+grouping._mirror = lambda lake, segmented: None
 rollout._serve_again = lambda deployment, rollout: None
 score.validation.validate_features = lambda *a: None
 score.validation.validate_scores = lambda *a, **k: None
@@ -48,6 +52,8 @@ acts = {
     "act": lambda path: act.act.fn(path),
     "policy": lambda path: rollout.step_rollout.fn(path, rescore=False, subject="actions"),
     "plan": lambda path: cli.run(["-d", path, "rollout", "plan", "--name", "churn-village"]),
+    "group": lambda path: segment.segment.fn(path),
+    "groups": lambda path: rollout.step_rollout.fn(path, rescore=False, subject="segments"),
 }
 def look(path, day):
     with import_module("tasks.warehouse").open_lake(settings.load_settings(path)) as lake:
@@ -189,6 +195,72 @@ def test_killed_on_the_way_to_a_promoted_policy(
         },
     )
     assert [row[1] for row in undisturbed["rollouts"]] == ["plan", "start", "promote"]
+    assert len(undisturbed["enrolments"]) > 400
+    assert killed == undisturbed
+
+
+def go_through_segments(
+    village: Village, kill: Kill, points: dict[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    """Start, group, promote and take back; before each, die at each of its points first."""
+    from flows import cli
+
+    def group() -> None:
+        for point in points.get("group", ()):
+            kill(village, "group", point)
+        assert cli.run(["-d", str(village.path), "segments"]) == 0
+
+    assert run(village, "plan", "--subject", "segments", "--name", NAME) == 0
+    assert run(village, "start") == 0
+    group()
+    village.go_to(14)
+    for point in points.get("promote", ()):
+        kill(village, "groups", point)
+    assert run(village, "step") == 0
+    for point in points.get("stop", ()):
+        kill(village, "stop", point)
+    assert run(village, "stop", "--reason", "by hand") == 0
+    # Who died after the switch has grouped nobody by it; the next night does.
+    assert cli.run(["-d", str(village.path), "segments"]) == 0
+    with open_village(village) as lake:
+        promotions = lake.rows(
+            "select kind, outcome, model_version, reason from lake.ledger.decisions"
+            " where kind in ('promotion', 'rollback', 'segment') order by all"
+        )
+        groups = lake.rows(
+            "select distinct customer_id, segment_id, segment_name, segmentation_id, as_of"
+            " from lake.main.customer_segments where as_of < $as_of or run_id ="
+            " (select arg_max(finding_id, recorded_at) from lake.ledger.findings"
+            " where kind = 'segments') order by all",
+            {"as_of": NIGHT + timedelta(days=1)},
+        )
+    return {**ledger(village), "promotions": promotions, "groups": groups}
+
+
+def test_killed_on_the_way_to_promoted_segments_and_back(
+    hamlet: Callable[[], Village], kill: Kill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("tasks.segments.steps"), "open_tracker", refuse)
+    flows = import_module("flows.rollout")
+    monkeypatch.setattr(flows, "_serve_again", lambda _deployment, _rollout: None)
+    undisturbed = go_through_segments(settle_groups(hamlet()), kill, {})
+    killed = go_through_segments(
+        settle_groups(hamlet()),
+        kill,
+        {
+            "group": ("segments.before_publish", "rollout.before_enrolment", "segments.published"),
+            # Between the rollout's row and the pointer, and on either side of both.
+            "promote": (
+                "segments.before_promotion",
+                "segments.before_pointer",
+                "segments.promoted",
+            ),
+            "stop": ("segments.before_promotion", "segments.before_pointer", "segments.promoted"),
+        },
+    )
+    assert [row[1] for row in undisturbed["rollouts"]] == ["plan", "start", "promote", "stop"]
+    kinds = [row["kind"] for row in undisturbed["promotions"]]
+    assert kinds == ["promotion", "promotion", "rollback", *["segment"] * 5]
     assert len(undisturbed["enrolments"]) > 400
     assert killed == undisturbed
 

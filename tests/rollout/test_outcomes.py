@@ -60,7 +60,13 @@ def _read(cell: str) -> Any:
     return {"yes": True, "no": False}.get(cell, cell)
 
 
-def look(connection: Connection, day: float, exposure: str = "scored", **values: Any) -> Any:
+def look(
+    connection: Connection,
+    day: float,
+    exposure: str = "scored",
+    relations: dict[str, str] | None = None,
+    **values: Any,
+) -> Any:
     bound = {
         "rollout_id": "r",
         "as_of": at(day),
@@ -72,7 +78,8 @@ def look(connection: Connection, day: float, exposure: str = "scored", **values:
         "rate_days": 28,
         **values,
     }
-    return count(connection, {name: name for name in TYPES}, bound, exposure=exposure)
+    names = {name: name for name in TYPES}
+    return count(connection, {**names, **(relations or {})}, bound, exposure=exposure)
 
 
 def arm(days: tuple[DayCounts, ...], name: str, day: int = 0) -> DayCounts:
@@ -213,3 +220,35 @@ def test_a_feed_that_ends_for_one_arm(facts: Connection) -> None:
     silent = {row["arm"]: row["orders_a_day"] * row["silent_days"] for row in rows}
     assert silent["champion"] == 0
     assert silent["challenger"] == pytest.approx(8 * 4, rel=0.2)
+
+
+@pytest.mark.faults(72)
+def test_groups_are_served_by_the_start_of_a_hash(facts: Connection) -> None:
+    """Who fell back counts as an error of the challenger, who strayed is left out."""
+    new, old = "ab" * 32, "cd" * 32
+    facts.execute(
+        "create table groups (customer_id varchar, run_id varchar, segmentation_id varchar,"
+        " as_of timestamptz)"
+    )
+    draw(facts, "enrolments", ENROLMENTS)
+    draw(
+        facts,
+        "groups",
+        f"""
+        ann  s0 {new[:16]} d0
+        bob  s0 {old[:16]} d0
+        cleo s0 {old[:16]} d0
+        dora s1 {new[:16]} d1
+        dora s1 {old[:16]} d1
+        eve  s9 {new[:16]} d1
+        """,
+    )
+    served = f"({facts.text(SQL / 'served_groups.sql', names={'groups': 'groups'})})"
+    days, guardrails = look(facts, 10, relations={"scores": served}, challenger_hash=new)
+    # Dora is the champion's by the hash, and was grouped by the challenger: she is left out.
+    assert {(one.arm, one.assigned, one.logged) for one in days} == {
+        ("challenger", 2, 2),
+        ("champion", 1, 1),
+    }
+    errors = [one for one in guardrails if one.guardrail == "errors"]
+    assert [(one.challenger_events, one.champion_events) for one in errors] == [(1, 0)]

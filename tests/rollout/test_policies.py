@@ -161,6 +161,8 @@ def test_a_policy_may_differ_in_guesses_caps_rules_and_bands(lake: Lake, tmp_pat
 def test_those_contacted_are_no_random_split_of_policies() -> None:
     with pytest.raises(ValidationError, match="no random split"):
         make_plan(subject="actions", exposure="contacted")
+    with pytest.raises(ValidationError, match=r"of segments .* no random split"):
+        make_plan(subject="segments", exposure="contacted")
     assert make_plan(subject="churn", exposure="contacted").exposure == "contacted"
 
 

@@ -126,8 +126,6 @@ def test_what_cannot_be_compared_is_refused_in_words(
     assert run(village, "plan", "--policy", path) == 64
     assert plan("--policy", path, "--challenger", "2") == 64
     assert plan("--policy", str(tmp_path / "none.yaml")) == 64
-    assert run(village, "plan", "--subject", "segments") == 64
-    assert "not served yet" in capsys.readouterr().err
     same = str(write_policy(tmp_path / "same.yaml", {"maximum_contacts": 2}))
     assert plan("--policy", same) == 64
     assert "nothing to find out" in capsys.readouterr().err

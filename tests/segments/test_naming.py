@@ -142,6 +142,17 @@ def test_an_overriding_name_is_nobody_elses() -> None:
     assert found.names["s01"].ko != taken.ko
 
 
+def test_a_reserved_name_is_left_to_whose_it_is() -> None:
+    matrix, ids = made_up()
+    plain = name_segments(matrix, NAMES, ids).names
+    # Its own name a segment may get; another's, that serves beside, it may not.
+    reserved = {"s01": plain["s01"], "s09": plain["s02"]}
+    names = name_segments(matrix, NAMES, ids, reserved=reserved).names
+    assert names["s01"] == plain["s01"]
+    assert names["s02"] != plain["s02"]
+    assert len({one.en for one in (*names.values(), plain["s02"])}) == 5
+
+
 def test_one_name_for_two_is_refused() -> None:
     matrix, ids = made_up()
     overrides = {"s01": Words(en="VIP", ko="가"), "s02": Words(en="vip", ko="나")}

@@ -13,7 +13,7 @@ with entered as (
     where rollout_id = $rollout_id and entered_at < $as_of
     group by customer_id
 ),
--- With the champion by the hash, and yet scored by the challenger in a run of this rollout.
+-- With the champion by the hash, and yet served by the challenger in a run of this rollout.
 strayed as (
     select distinct entered.customer_id
     from entered

@@ -1,8 +1,10 @@
 -- Grain: one segment of an earlier night, by the newest findings of that night; oldest first.
+-- A night of a rollout tells sizes that two segmentations have made together: it is left out.
 with night as (
     select as_of, content
     from lake.ledger.findings
     where kind = 'segments' and as_of < $as_of
+        and coalesce(json_array_length(content -> '$.arms'), 0) = 0
     qualify row_number() over (partition by as_of order by recorded_at desc) = 1
 ),
 segment as (

@@ -6,8 +6,10 @@ select
     assigned.as_of,
     $known_by,
     $run_id,
-    $segmentation_id,
+    -- By whose groups: the challenger's where a rollout has given it the customer and it answered.
+    case when arm.customer_id is null then $segmentation_id else $challenger_id::varchar end,
     assigned.segment_id,
     $segment_names[list_position($segment_ids, assigned.segment_id)]
 from current_customers as assigned
+left join arm_segments as arm using (customer_id)
 order by assigned.customer_id
