@@ -21,6 +21,8 @@ _CLOCK_TABLES = (
     ("labelled", "observed_at"),
 )
 
+_HOUR = timedelta(hours=1)
+
 
 @dataclass(frozen=True, slots=True)
 class PointInTime:
@@ -33,9 +35,11 @@ class PointInTime:
         """By when a night of each past cut-off would have known what it knew.
 
         The lag is this night's own, so that a model learns from rows as fresh as those that it
-        will score: with less, every customer would look a day staler in training than in use.
+        will score: with less, every customer would look a day staler in training than in use. It
+        is rounded up to the hour, so that a night learns the same however long its steps took,
+        and whether or not it was killed and begun again.
         """
-        lag = self.known_by - self.as_of
+        lag = -(-(self.known_by - self.as_of) // _HOUR) * _HOUR
         return tuple(cutoff + lag for cutoff in cutoffs)
 
 

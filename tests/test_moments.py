@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from tasks.clock import PointInTime
 from tasks.moments import read_clock, standing_at
 
 
@@ -34,3 +35,15 @@ def test_a_running_clock_goes_on_from_its_moment() -> None:
         first = read_clock()
         second = read_clock()
         assert moment <= first <= second < moment + timedelta(minutes=1)
+
+
+def test_a_night_learns_the_same_however_long_its_steps_took() -> None:
+    as_of = datetime(2022, 9, 5, tzinfo=UTC)
+    past = (datetime(2022, 8, 8, tzinfo=UTC), datetime(2022, 8, 22, tzinfo=UTC))
+    quick = PointInTime(as_of, as_of + timedelta(hours=23, minutes=4, seconds=19))
+    slow = PointInTime(as_of, as_of + timedelta(hours=23, minutes=6, seconds=14))
+    full = tuple(cutoff + timedelta(hours=24) for cutoff in past)
+    assert quick.known_at(past) == slow.known_at(past) == full
+    # A whole number of hours stays what it is, and no lag is none.
+    assert PointInTime(as_of, as_of + timedelta(hours=24)).known_at(past) == full
+    assert PointInTime(as_of, as_of).known_at(past) == past
