@@ -39,7 +39,7 @@ PLANTS = (
 )
 SPAN = (date(2022, 9, 5), date(2023, 2, 6))
 # Each rollout needs its weeks of customers and of waiting for outcomes: one after another.
-ROLLOUTS_SPAN = (date(2022, 9, 5), date(2023, 8, 28))
+ROLLOUTS_SPAN = (date(2022, 9, 5), date(2023, 4, 24))
 # So small that a step takes seconds; the learning is no better than the machinery needs.
 SHOP: dict[str, Any] = {
     "features": {
@@ -73,7 +73,7 @@ ROLLED: dict[str, Any] = {
     "registry": {**SHOP["registry"], "promotion": "rollout"},
     "replay": {**SHOP["replay"], "outcomes": "simulated", "retrain_every_weeks": 4},
     "rollout": {
-        "minimum_effect": 0.05,
+        "minimum_effect": 0.1,
         "stages": [0.2, 0.5],
         "minimum_stage_days": 7,
         "maximum_days": 84,
@@ -86,7 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--customers", type=int, help="800, with rollouts 3,000")
+    parser.add_argument("--customers", type=int, help="800, with rollouts 1,000")
     parser.add_argument("--rollouts", action="store_true")
     parser.add_argument("--keep", type=Path)
     arguments = parser.parse_args()
@@ -142,8 +142,8 @@ def write_shop(home: Path, arguments: argparse.Namespace) -> Path:
     if not population.exists():
         simulate(
             load_settings(path),
-            customers=arguments.customers or (3_000 if arguments.rollouts else 800),
-            months=22 if arguments.rollouts else 14,
+            customers=arguments.customers or (1_000 if arguments.rollouts else 800),
+            months=17 if arguments.rollouts else 14,
             directory=population,
             format="parquet",
         )
