@@ -36,6 +36,10 @@ class Bands:
         return np.minimum(low, spend), np.maximum(high, spend)
 
 
+# Of the currency. Slopes up from less than that are beyond what a float holds.
+NOTHING_AMOUNT = 1e-9
+
+
 def find_bands(observed: Floats, predicted: Floats, bands: int, confidence: float) -> Bands:
     """Bands of equally many customers, each with the quantiles of what they spent."""
     tail = (1 - confidence) / 2
@@ -43,7 +47,7 @@ def find_bands(observed: Floats, predicted: Floats, bands: int, confidence: floa
     means, lows, highs = [], [], []
     for part in np.array_split(order, min(bands, max(1, len(order) // 20))):
         mean = float(predicted[part].mean())
-        if mean <= 0:
+        if mean <= NOTHING_AMOUNT:
             continue  # nothing is expected of them: their interval is a point
         low, high = np.quantile(observed[part], [tail, 1 - tail])
         means.append(mean)

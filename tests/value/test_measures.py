@@ -108,6 +108,14 @@ def test_nothing_was_spent() -> None:
     assert served.contest.served_figure == 0
 
 
+def test_next_to_nothing_is_nothing() -> None:
+    predicted = np.full(60, 2.3e-313)
+    predicted[:3] = 5e-324, 1.0, 3.0
+    low, high = find_bands(predicted[::-1], predicted, 30, 0.9).interval(predicted)
+    assert np.isfinite(low).all()
+    assert np.isfinite(high).all()
+
+
 @given(amounts, st.integers(2, 30))
 def test_intervals_hold_the_expected_and_ascend(predicted: np.ndarray, bands: int) -> None:
     observed = np.random.default_rng(5).permutation(predicted)
