@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,6 @@ import pytest
 
 from tasks.errors import DataRejected, LockHeld, Refused, StoredDataCorrupt, UsageError
 from tasks.findings import SegmentFindings, Words
-from tasks.segments import steps
 from tasks.segments.arms import Trial, join_names
 from tasks.segments.challengers import (
     admit,
@@ -28,29 +27,14 @@ from tasks.segments.challengers import (
 from tasks.segments.champion import find_segmented, promote
 from tasks.segments.steps import assign_segments, find_segments
 from tasks.settings import PROJECT, Settings
-from tasks.warehouse import Lake, open_lake
-from tests.conftest import MakeSettings
+from tasks.warehouse import Lake
 from tests.segments.made_up import TWO, admit_three, bands, crown_two
-from tests.segments.shops import AS_OF, QUICK, make_features, refuse
+from tests.segments.shops import AS_OF, make_features
+from tests.segments.test_steps import lake, settings, without_mlflow
 
 pytestmark = pytest.mark.sql
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    return make_settings(segments=QUICK)
-
-
-@pytest.fixture
-def lake(settings: Settings) -> Iterator[Lake]:
-    with open_lake(settings) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "open_tracker", refuse)
+__all__ = ["lake", "settings", "without_mlflow"]
 
 
 @dataclass
