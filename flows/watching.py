@@ -36,8 +36,7 @@ def watched(command: str) -> Callable[[Body], Body]:
             try:
                 with watching_run(settings, command):
                     return body(deployment, *args, **kwargs)
-            except Exception:
-                # Not only of our own errors: a bug and want of memory are items too.
+            except Exception:  # told of and raised again: a bug and want of memory are items too
                 _tell(settings)
                 raise
             finally:
