@@ -86,7 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--customers", type=int, help="800, with rollouts 1,000")
+    parser.add_argument("--customers", type=int, help="800, with rollouts 1,600")
     parser.add_argument("--rollouts", action="store_true")
     parser.add_argument("--keep", type=Path)
     arguments = parser.parse_args()
@@ -142,7 +142,7 @@ def write_shop(home: Path, arguments: argparse.Namespace) -> Path:
     if not population.exists():
         simulate(
             load_settings(path),
-            customers=arguments.customers or (1_000 if arguments.rollouts else 800),
+            customers=arguments.customers or (1_600 if arguments.rollouts else 800),
             months=17 if arguments.rollouts else 14,
             directory=population,
             format="parquet",

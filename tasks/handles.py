@@ -192,6 +192,12 @@ class Incident:
     def name(self) -> str:
         return f"item-{self.incident_number}"
 
+    @property
+    def found(self) -> str:
+        """What the check that refused found, in one line; empty where none did."""
+        found = self.report.get("found")
+        return " ".join(found.split()) if isinstance(found, str) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Statistic:

@@ -80,6 +80,8 @@ def write_message(
     lines = [_say_rule(rule) for rule in unsaid[:_MOST_RULES]]
     if len(unsaid) > _MOST_RULES:
         lines.append(f"and {len(unsaid) - _MOST_RULES} rules more")
+    if incident.found:
+        lines.append(incident.found)
     if incident.batches:
         lines.append(
             f"{len(incident.batches):,} batch{'es' if len(incident.batches) != 1 else ''},"

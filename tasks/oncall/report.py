@@ -149,6 +149,7 @@ class IncidentReport:
     actor: str
     reason: str
     likely: str
+    found: str
     stamp: str
     asked_at: datetime
     batches: tuple[ReportedBatch, ...]
@@ -216,6 +217,7 @@ def gather(
         actor=incident.actor,
         reason=incident.reason,
         likely=explain_likely(incident.cause.code, [rule.observed for rule in rules]),
+        found=incident.found,
         stamp=stamp_of(incident),
         asked_at=moment,
         batches=batches,

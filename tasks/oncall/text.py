@@ -53,6 +53,7 @@ def render_markdown(report: IncidentReport, url: str = "") -> str:
         f"**{e(describe_state(report))}**, since {e(format_time(report.opened_at))}."
         f" {e(describe_serving(report))}",
         "",
+        *([f"Found: {e(report.found)}", ""] if report.found else []),
         f"Likely: {e(report.likely)}",
         "",
     ]
@@ -153,6 +154,7 @@ def _head(report: IncidentReport) -> list[str]:
         f"  {report.headline}",
         f"  {report.level} in {report.source or 'no source'}, since"
         f" {format_time(report.opened_at)} ({age})",
+        *([f"  Found: {report.found}"] if report.found else []),
         f"  Likely: {report.likely}",
         f"  {describe_serving(report)}",
     ]

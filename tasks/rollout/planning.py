@@ -225,9 +225,11 @@ def _sentence(
     who = f"{reachable:,} customers"
     if outlook.metric == "lapse_share" and outlook.base_share is not None:
         who += f" at {100 * outlook.base_share:.3g} % churn"
+    # Where two digits say the same of both, a third tells them apart.
+    digits = 2 if f"{detectable:.2g}" != f"{effect:.2g}" else 3
     said = (
-        f"{who} detect {_effect(outlook, detectable)};"
-        f" {_effect(outlook, effect)} need about {_about(needed):,}"
+        f"{who} detect {_effect(outlook, detectable, digits)};"
+        f" {_effect(outlook, effect, digits)} need about {_about(needed):,}"
     )
     if smaller < LEAST_EXPECTED:
         return (
@@ -239,9 +241,9 @@ def _sentence(
     return f"{said}: judged on day {days}."
 
 
-def _effect(outlook: Outlook, value: float) -> str:
+def _effect(outlook: Outlook, value: float, digits: int) -> str:
     if outlook.metric == "lapse_share":
-        return f"{100 * value:.2g} points"
+        return f"{100 * value:.{digits}g} points"
     return f"{value:.3g} a customer"
 
 

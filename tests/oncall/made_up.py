@@ -228,6 +228,7 @@ def plain_report(**changes: Any) -> IncidentReport:
         "actor": "night",
         "reason": "",
         "likely": "The unit was changed.",
+        "found": "",
         "stamp": "stamp-1",
         "asked_at": START + timedelta(hours=3),
         "batches": (ReportedBatch(13, "orders/2026-11-13", "quarantined", 9811, 9811, START),),

@@ -46,6 +46,13 @@ def test_it_says_what_the_customers_detect_and_what_would_be_needed() -> None:
     assert refused.value.exit_code == 64
 
 
+def test_two_effects_that_round_to_the_same_are_told_apart() -> None:
+    found = _assess(4000, 0.0209)
+    assert found.sentence == (
+        "4,000 customers at 6 % churn detect 2.1 points; 2.09 points need about 4,100."
+    )
+
+
 def test_figures_are_those_of_statsmodels() -> None:
     ours = needed_customers(0.015, 0.06 * 0.94, 0.5)
     size = 0.015 / (0.06 * 0.94) ** 0.5

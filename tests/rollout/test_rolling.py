@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from flows import cli
 from tasks.incidents.queue import list_incidents
+from tasks.oncall.report import gather
+from tasks.oncall.text import render_text
 from tasks.registry.champion import find_champion
 from tasks.rollout.recording import read_history, read_rollout
 from tasks.warehouse import Lake
@@ -233,6 +236,8 @@ def test_the_night_starts_what_the_gate_admitted(
     assert begin_admitted.fn(village.path).rollout is None
     with open_village(village) as lake:
         assert items(lake) == ["ROLLOUT_PLAN"]
+        shown = render_text(gather(lake, "item-1", sample=lambda *_: [], serving=None))
+    assert re.search(r"Found: \d+ customers at .* churn detect .*; 0.1 points need about", shown)
     village.sections["rollout"]["minimum_effect"] = 0.08
     village.go_to(0)
     begun = begin_admitted.fn(village.path)
