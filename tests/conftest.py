@@ -10,6 +10,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -18,19 +19,18 @@ from tasks.settings import Settings, load_settings
 
 _numbers = itertools.count(1)
 
-# Files that take minutes. Two processes share the tests by files: what is long comes first, else
+# What takes minutes. Two processes share the tests by files: what is long comes first, else
 # one of them waits at the end for the other.
-_LONGEST_FILES = (
+_LONGEST = (
+    "flows",
     "acceptance/test_online_retail.py",
     "faults/test_crash_intake.py",
     "faults/test_corpus.py",
-    "flows/test_nightly.py",
-    "flows/test_killed_nights.py",
     "acceptance/test_unit_change.py",
     "faults/test_state_machine.py",
-    "flows/test_preview.py",
-    "flows/test_degrees.py",
     "services/test_supervisor.py",
+    "rollout/test_killed.py",
+    "replay/test_replaying.py",
 )
 
 # Whatever the developer's shell says, tests talk to their own servers and send nothing out.
@@ -56,8 +56,20 @@ MakeSettings = Callable[..., Settings]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; the order within a file and among the others stays."""
     directory = Path(__file__).parent
-    places = {directory / name: place for place, name in enumerate(_LONGEST_FILES)}
-    items.sort(key=lambda item: places.get(item.path, len(places)))
+    places = {directory / name: place for place, name in enumerate(_LONGEST)}
+    last = len(places)
+    items.sort(key=lambda item: places.get(item.path, places.get(item.path.parent, last)))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """By files, but all nights in one process: their shop and Prefect's server are made once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByShop(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/flows" if nodeid.startswith("tests/flows/") else nodeid.split("::")[0]
+
+    return ByShop(config, log)
 
 
 @pytest.fixture(scope="session")

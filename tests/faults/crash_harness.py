@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import multiprocessing
 import os
 import random
 import re
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,7 @@ from tasks.settings import PROJECT, Settings
 from tasks.visibility import table_fingerprint
 from tasks.warehouse import Lake, close_lakes, open_lake, scratch
 from tests.intake.builders import judge
+from tests.processes import warm_context
 
 HEADER = "id,customer,time,quantity,amount"
 MAXIMUM_STARTS = 50
@@ -245,13 +244,6 @@ def _child(
     ingest(settings, folder, scenario, rounds)
 
 
-def harness_context() -> ForkServerContext:
-    """Processes that begin with the imports done, so that a start costs milliseconds."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.crash_harness", "pyarrow", "duckdb", "psycopg2"])
-    return context
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """How a disturbed run went: the exit codes of its processes, the last being 0."""
@@ -271,7 +263,7 @@ def run_until_done(
 ) -> Run:
     """Start the child; kill it at the named point, or after each of the given times in turn;
     start it again, undisturbed, until it ends with 0."""
-    context = harness_context()
+    context = warm_context()
     codes: list[int] = []
     delays = list(kill_after_seconds or [])
     for _ in range(MAXIMUM_STARTS + len(delays)):

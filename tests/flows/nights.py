@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import yaml
 
 from tasks.settings import CONF, PROJECT, load_settings
 from tasks.simulation.writing import simulate
+from tests.processes import run_command
 
 CUSTOMERS = 600
 MONTHS = 15
@@ -40,14 +40,11 @@ class Shop:
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """`holdfast -d SHOP ...` in a process of its own."""
-        return subprocess.run(
-            [sys.executable, "-m", "flows.cli", "-d", str(self.path), *arguments],
-            cwd=PROJECT,
-            env={**os.environ, "HOLDFAST_HOME": str(self.home), **self.environment, **variables},
-            capture_output=True,
-            text=True,
-            timeout=NIGHT_SECONDS,
-            check=False,
+        return run_command(
+            ["-d", str(self.path), *arguments],
+            {**os.environ, "HOLDFAST_HOME": str(self.home), **self.environment, **variables},
+            PROJECT,
+            NIGHT_SECONDS,
         )
 
     def ask(self, *arguments: str) -> Any:
