@@ -39,7 +39,8 @@ def read_columns(
     rows = lake.arrow(
         f"select epoch_us(as_of) as holdfast_moment, {listed} from lake.main.{quote(table.table)}"
         " where ($as_of::timestamptz is null or as_of = $as_of)"
-        " and md5_number_lower(customer_id) % $buckets < $least order by as_of, customer_id",
+        " and md5_number_lower(customer_id) % $buckets::ubigint < $least"
+        " order by as_of, customer_id",
         {
             "as_of": as_of,
             "buckets": _BUCKETS,

@@ -174,10 +174,11 @@ def measure(connection: Connection, staged: str, entry: TableRules) -> Figures:
 def _count_moments(connection: Connection, staged: str, event: str, rows: int) -> tuple[int, ...]:
     """Hours in which a customer did something, by hour of the day: a basket of fifty is one."""
     hour = f"epoch_us({event}) // 3600000000"
+    # Without the cast the remainder is one of 128 bits: 1.2 s of CPU a million rows, not 0.1.
     found = connection.rows(
         f"select {hour} % 24 as hour, count(distinct hash(customer_id, {hour})) as moments"
         f" from read_parquet($staged) where {event} is not null"
-        " and hash(customer_id) % $parts = 0 group by all",
+        " and hash(customer_id) % $parts::ubigint = 0 group by all",
         {"staged": staged, "parts": 1 + rows // _HOURS_ROWS},
     )
     # Before 1970 a remainder is negative.
