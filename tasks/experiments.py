@@ -47,7 +47,10 @@ class RolloutSettings(Section):
         7, ge=1, le=365, description="How long a stage takes at least; whole weeks are fairest."
     )
     maximum_days: int = Field(
-        365, ge=15, le=1500, description="A rollout that is still undecided then is inconclusive."
+        365,
+        ge=15,
+        le=1500,
+        description="The last look at the latest; a plan sets an earlier one where it may.",
     )
     look_every_days: int = Field(
         7, ge=1, le=400, description="The metric is looked at no oftener; harm is every night."

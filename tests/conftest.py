@@ -22,6 +22,7 @@ _numbers = itertools.count(1)
 # What takes minutes. Two processes share the tests by files: what is long comes first, else
 # one of them waits at the end for the other.
 _LONGEST = (
+    "flows/test_nightly.py",  # it looks at the shop's first night, to which others add more
     "flows",
     "acceptance/test_online_retail.py",
     "faults/test_crash_intake.py",

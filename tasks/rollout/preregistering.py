@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from tasks.settings import Settings
     from tasks.warehouse import Lake
 
+# Customers may come slower than was forecast: the last look waits so many times as long, and no
+# longer, for what comes after that would hardly move it.
+_WAIT_RATIO = 1.25
 # What a guardrail is counted in; one whose table no source brings could never be seen to break.
 _GUARDRAIL_TABLES = {"complaints": "tickets", "opt_outs": "contacts"}
 
@@ -153,8 +156,13 @@ def plan_row(
     actor: str,
     policies: FrozenPolicies | None = None,
 ) -> Rollout:
-    """The first row of a rollout, with all that it freezes. `offline` is what the gate found."""
+    """The first row of a rollout, with all that it freezes. `offline` is what the gate found.
+
+    The day of the last look, too, is frozen: a quarter after the day on which the planned customers
+    are forecast to be judged, or the settings' `maximum_days`, whichever comes first.
+    """
     settings = lake.settings
+    plan = plan.model_copy(update={"maximum_days": last_day(plan, feasible.days)})
     found = offline or {}
     terms = Terms(
         champion_decision_id=champion_decision_id,
@@ -186,6 +194,15 @@ def plan_row(
             "days": feasible.days,
         },
     )
+
+
+def last_day(plan: Plan, planned_days: int | None) -> int:
+    """The day of the last look of a plan whose customers are forecast for day `planned_days`."""
+    if planned_days is None:
+        return plan.maximum_days
+    looks = math.ceil(_WAIT_RATIO * planned_days / plan.look_every_days)
+    forecast = max(plan.earliest_possible_days, looks * plan.look_every_days)
+    return min(plan.maximum_days, forecast)
 
 
 def demand_supported(settings: Settings) -> None:

@@ -104,7 +104,9 @@ class Wording:
             return self._lack(difference, least)
         share = min(1.0, difference.information / self.plan.information)
         reached = f"{100 * share:.0f} % of the planned information is there"
-        return f"{reached}; the next look is not due yet."
+        return (
+            f"{reached}; the next look is not due yet, the last is on day {self.plan.maximum_days}."
+        )
 
     @staticmethod
     def _lack(difference: Difference | None, least: float) -> str:

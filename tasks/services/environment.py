@@ -166,6 +166,9 @@ def build_client_environment(home: Path, services: Services) -> dict[str, str]:
         "PREFECT_API_URL": services.prefect_api_url,
         "PREFECT_API_AUTH_STRING": prefect_login(home),
         "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
+        # A server that goes in the middle costs a request seconds, not the minute of five tries:
+        # the night goes on without it.
+        "PREFECT_CLIENT_MAX_RETRIES": "2",
     }
 
 

@@ -17,6 +17,7 @@ from tasks.rollout.planning import (
     require_feasible,
     smallest_effect,
 )
+from tasks.rollout.preregistering import last_day
 from tests.rollout.made_up import make_plan
 
 _SIX = Outlook("lapse_share", base_share=0.06)
@@ -76,6 +77,17 @@ def test_figures_are_those_of_tea_tasting(share: float) -> None:
     theirs = mean.solve_power(data, "effect_size")[0].effect_size
     ours = smallest_effect(8000, float(data["margin"].var()), share)
     assert ours == pytest.approx(theirs, rel=2e-3)
+
+
+def test_the_last_look_is_a_quarter_after_the_planned_day() -> None:
+    plan = make_plan(stages=(0.2, 0.5), horizon_days=14, maximum_days=365)
+    assert last_day(plan, 49) == 63
+    assert last_day(plan, 300) == 365  # as the settings say
+    assert last_day(plan, 15) == 21
+    long = make_plan(stages=(0.01, 0.05, 0.2, 0.5), horizon_days=90, maximum_days=365)
+    # The last stage's first customers are judged, however few would do.
+    assert last_day(long, 40) == long.earliest_possible_days == 111
+    assert last_day(plan, None) == 365
 
 
 def test_days_are_the_stages_the_horizon_and_a_whole_week() -> None:

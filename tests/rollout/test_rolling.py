@@ -243,6 +243,9 @@ def test_the_night_starts_what_the_gate_admitted(
     begun = begin_admitted.fn(village.path)
     assert begun.rollout is not None
     assert (begun.rollout.rollout_id, begun.rollout.state) == ("churn-v2", "running")
+    planned_days = begun.rollout.terms.planned_days
+    assert planned_days is not None
+    assert planned_days <= begun.rollout.plan.maximum_days <= 60
     with open_village(village) as lake:
         assert items(lake) == []
     assert begin_admitted.fn(village.path).rollout is None
