@@ -15,12 +15,19 @@ from functools import partial
 from io import BytesIO, FileIO
 from pathlib import Path
 from types import ModuleType
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 from uuid import uuid4
 
 from tasks.crash import crash_point
 from tasks.durability import sync_directory
-from tasks.errors import DiskFailure, InternalError, Refused, StoredDataCorrupt, Tampered
+from tasks.errors import (
+    DiskFailure,
+    HoldfastError,
+    InternalError,
+    Refused,
+    StoredDataCorrupt,
+    Tampered,
+)
 
 MODEL_CODE = "model_code.py"
 # Under this name the file leaves MLflow alone.
@@ -106,6 +113,14 @@ def verify_model(directory: Path, expected: Mapping[str, str]) -> None:
         + f" in {directory}",
         next_step="find out who changed them; then train again, or restore the directory",
     )
+
+
+def describe_damage(error: HoldfastError) -> tuple[Literal["changed", "missing"], str]:
+    """What has become of files that were refused or are corrupt, in a word and in detail."""
+    word: Literal["changed", "missing"] = (
+        "missing" if isinstance(error, StoredDataCorrupt) else "changed"
+    )
+    return word, error.found or error.what
 
 
 def holds_files(directory: Path, expected: Mapping[str, str]) -> bool:

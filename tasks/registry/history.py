@@ -14,10 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tasks.audits import Kept, Verified
 from tasks.crash import crash_point
-from tasks.errors import HoldfastError, Refused, StoredDataCorrupt, UsageError
+from tasks.errors import HoldfastError, Refused, UsageError
 from tasks.handles import Champion
-from tasks.keeping import verify_model
+from tasks.keeping import describe_damage, verify_model
 from tasks.registry.champion import (
     append_reign,
     decide_about,
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 _SQL = Path(__file__).with_name("sql")
 
-Found = Literal["right", "changed", "missing", "not asked", "no answer"]
-
 
 @dataclass(frozen=True, slots=True)
 class Reign:
@@ -52,28 +51,6 @@ class Reign:
     ended_at: datetime | None
     snapshot_id: int | None
     previous_decision_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """What was found of one version that the ledger names; `detail` says what is wrong."""
-
-    version: int
-    candidate: str
-    serves: bool
-    files: Found
-    predictions: Found
-    store: Found
-    detail: str = ""
-
-    @property
-    def is_right(self) -> bool:
-        """Our own copy is whole; a store that could not be asked is no fault of the registry."""
-        return (
-            self.files == "right"
-            and self.predictions == "right"
-            and self.store in ("right", "not asked", "no answer")
-        )
 
 
 def list_reigns(lake: Lake) -> list[Reign]:
@@ -240,16 +217,16 @@ def _move_pointer(
 
 
 def _verify(lake: Lake, champion: Champion, tracker: Tracker | None, *, serves: bool) -> Verified:
-    files: Found = "right"
-    predictions: Found = "not asked"
+    files: Kept = "right"
+    predictions: Kept = "not asked"
     details: list[str] = []
     directory = find_copy(champion)
     try:
         _verify_signature(lake, champion)
         verify_model(directory, champion.files)
     except HoldfastError as error:
-        files = "missing" if isinstance(error, StoredDataCorrupt) else "changed"
-        details.append(error.found or error.what)
+        files, said = describe_damage(error)
+        details.append(said)
     if files == "right":
         try:
             check_golden(
@@ -266,6 +243,7 @@ def _verify(lake: Lake, champion: Champion, tracker: Tracker | None, *, serves: 
     if said:
         details.append(said)
     return Verified(
+        name=champion.name,
         version=champion.version,
         candidate=champion.candidate,
         serves=serves,
@@ -276,7 +254,7 @@ def _verify(lake: Lake, champion: Champion, tracker: Tracker | None, *, serves: 
     )
 
 
-def _ask_store(champion: Champion, tracker: Tracker | None, *, serves: bool) -> tuple[Found, str]:
+def _ask_store(champion: Champion, tracker: Tracker | None, *, serves: bool) -> tuple[Kept, str]:
     if tracker is None:
         return "no answer", ""
     found = tracker.version_hash(champion.version)

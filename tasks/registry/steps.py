@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from tasks.audits import LeakAudit
+from tasks.audits import LeakAudit, Verified
 from tasks.errors import DataRejected, Refused, ServiceDown, StoredDataCorrupt
 from tasks.handles import Champion, FinalCustomers, Predictor, TrainingRecord
 from tasks.orchestration import publish_markdown, step
@@ -17,7 +17,6 @@ from tasks.registry.candidates import (
 )
 from tasks.registry.champion import champion_status, find_champion, mirror_champion, open_champion
 from tasks.registry.history import (
-    Verified,
     describe_reign,
     find_reign,
     list_reigns,
