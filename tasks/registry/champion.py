@@ -201,6 +201,14 @@ def find_copy(model: Champion) -> Path:
     return beside if beside.is_dir() else model.directory
 
 
+def verify_copy(lake: Lake, model: Champion) -> Path:
+    """Where its files are, signed and whole. Raises Refused (77), StoredDataCorrupt (74)."""
+    verify_signature(lake.settings, model.name, model.version, model.files, model.signature)
+    directory = find_copy(model)
+    verify_model(directory, model.files)
+    return directory
+
+
 def find_champion(lake: Lake) -> Champion | None:
     """The champion by the ledger, None before the first promotion. Asks no other store."""
     name = model_name(lake.deployment)

@@ -18,7 +18,7 @@ from tasks.audits import Kept, Verified
 from tasks.crash import crash_point
 from tasks.errors import HoldfastError, Refused, UsageError
 from tasks.handles import Champion
-from tasks.keeping import describe_damage, verify_model
+from tasks.keeping import describe_damage
 from tasks.registry.champion import (
     append_reign,
     decide_about,
@@ -28,9 +28,9 @@ from tasks.registry.champion import (
     latest_promotion,
     read_champion,
     read_evidence,
+    verify_copy,
 )
 from tasks.registry.integrity import check_golden
-from tasks.registry.signing import verify_signature
 from tasks.tracking.tracker import CHAMPION, model_name
 
 if TYPE_CHECKING:
@@ -120,9 +120,7 @@ def roll_back(lake: Lake, *, version: int | None, actor: str, reason: str) -> Ch
     if target.champion.model_hash == present.model_hash and version is not None:
         return present
     champion = target.champion
-    directory = find_copy(champion)
-    _verify_signature(lake, champion)
-    verify_model(directory, champion.files)
+    directory = verify_copy(lake, champion)
     check_golden(
         directory,
         champion.feature_names,
@@ -183,12 +181,6 @@ def _rolled_back(reigns: Sequence[Reign]) -> frozenset[str]:
     return frozenset(gone)
 
 
-def _verify_signature(lake: Lake, champion: Champion) -> None:
-    verify_signature(
-        lake.settings, champion.name, champion.version, champion.files, champion.signature
-    )
-
-
 def _move_pointer(
     lake: Lake, present: Champion, champion: Champion, actor: str, reason: str
 ) -> Champion:
@@ -220,17 +212,15 @@ def _verify(lake: Lake, champion: Champion, tracker: Tracker | None, *, serves: 
     files: Kept = "right"
     predictions: Kept = "not asked"
     details: list[str] = []
-    directory = find_copy(champion)
     try:
-        _verify_signature(lake, champion)
-        verify_model(directory, champion.files)
+        verify_copy(lake, champion)
     except HoldfastError as error:
         files, said = describe_damage(error)
         details.append(said)
     if files == "right":
         try:
             check_golden(
-                directory,
+                find_copy(champion),
                 champion.feature_names,
                 champion.golden,
                 lake.settings.registry.load_timeout_seconds,

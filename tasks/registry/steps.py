@@ -13,9 +13,14 @@ from tasks.registry.candidates import (
     find_candidate,
     offline_difference,
     promote_candidate,
-    verify_candidate,
 )
-from tasks.registry.champion import champion_status, find_champion, mirror_champion, open_champion
+from tasks.registry.champion import (
+    champion_status,
+    find_champion,
+    mirror_champion,
+    open_champion,
+    verify_copy,
+)
 from tasks.registry.history import (
     describe_reign,
     find_reign,
@@ -42,7 +47,7 @@ __all__ = [
     "promote_candidate",
     "require_tracking",
     "switch_back",
-    "verify_candidate",
+    "verify_copy",
     "verify_versions",
 ]
 
