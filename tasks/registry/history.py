@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.audits import Kept, Verified
 from tasks.crash import crash_point
+from tasks.decisions import find_head
 from tasks.errors import HoldfastError, Refused, UsageError
 from tasks.handles import Champion
 from tasks.keeping import describe_damage
@@ -25,7 +26,6 @@ from tasks.registry.champion import (
     demand_head,
     find_champion,
     find_copy,
-    latest_promotion,
     read_champion,
     read_evidence,
     verify_copy,
@@ -56,7 +56,7 @@ class Reign:
 def list_reigns(lake: Lake) -> list[Reign]:
     """All reigns, the present one first; none before the first promotion."""
     name = model_name(lake.deployment)
-    head = latest_promotion(lake, name)
+    head = find_head(lake, name)
     if head is None:
         return []
     rows = lake.rows(lake.text(_SQL / "reigns.sql"), {"subject": name, "head": head["decision_id"]})
