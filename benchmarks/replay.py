@@ -17,14 +17,12 @@ import tempfile
 import time
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 # Before NumPy is loaded: threads of small matrices only wait for one another.
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 
-import yaml
-
-from tasks.settings import CONF, load_settings
+from tasks.settings import load_settings
+from tests.replay.shop import SMALL, change_sections, describe_shop, write_conf
 
 TABLES = ("orders", "events")
 PLANTS = (
@@ -40,46 +38,34 @@ PLANTS = (
 SPAN = (date(2022, 9, 5), date(2023, 2, 6))
 # Each rollout needs its weeks of customers and of waiting for outcomes: one after another.
 ROLLOUTS_SPAN = (date(2022, 9, 5), date(2023, 4, 24))
-# So small that a step takes seconds; the learning is no better than the machinery needs.
-SHOP: dict[str, Any] = {
-    "features": {
-        "horizon_days": 14,
-        "activity_window_days": 42,
-        "cutoffs": 6,
-        "cutoff_step_days": 14,
-        "minimum_history_days": 56,
-        "minimum_customers": 100,
-        "minimum_churners": 10,
-        "minimum_stayers": 10,
-        "leak_sample_customers": 30,
+# More history than the tests' shop has, since eight faults need their weeks.
+SHOP = change_sections(
+    SMALL,
+    {
+        "features": {
+            "activity_window_days": 42,
+            "cutoffs": 6,
+            "minimum_history_days": 56,
+            "leak_sample_customers": 30,
+        },
+        "churn": {"maximum_trees": 60},
+        "replay": {"trials": 3},
     },
-    "churn": {
-        "folds": 2,
-        "calibration_folds": 2,
-        "round_trials": 2,
-        "startup_trials": 2,
-        "maximum_trees": 60,
-        "workers": 1,
+)
+ROLLED = change_sections(
+    SHOP,
+    {
+        "registry": {"promotion": "rollout"},
+        "replay": {"outcomes": "simulated", "retrain_every_weeks": 4},
+        "rollout": {
+            "minimum_effect": 0.1,
+            "stages": [0.2, 0.5],
+            "minimum_stage_days": 7,
+            "maximum_days": 84,
+        },
+        "economics": {"budget_amount": "1000"},
     },
-    "registry": {
-        "minimum_final_customers": 100,
-        "minimum_final_churners": 5,
-        "bootstrap_replicates": 200,
-    },
-    "economics": {"currency": "EUR", "budget_amount": "200"},
-    "replay": {"trials": 3, "forest_trees": 10, "resamples": 100},
-}
-ROLLED: dict[str, Any] = {
-    "registry": {**SHOP["registry"], "promotion": "rollout"},
-    "replay": {**SHOP["replay"], "outcomes": "simulated", "retrain_every_weeks": 4},
-    "rollout": {
-        "minimum_effect": 0.1,
-        "stages": [0.2, 0.5],
-        "minimum_stage_days": 7,
-        "maximum_days": 84,
-    },
-    "economics": {"currency": "EUR", "budget_amount": "1000"},
-}
+)
 
 
 def main() -> None:
@@ -128,17 +114,10 @@ def write_shop(home: Path, arguments: argparse.Namespace) -> Path:
 
     name = "rolled_shop" if arguments.rollouts else "replayed_shop"
     population = home / f"{name}_customers"
-    conf = yaml.safe_load((CONF / "simulated.yaml").read_text(encoding="utf-8"))
-    sources = conf["intake"]["sources"]
-    conf["intake"]["sources"] = {
-        table: sources[table] | {"folder": str(population / table), "pattern": "*.parquet"}
-        for table in TABLES
-    }
+    conf = describe_shop(name, population, TABLES, ROLLED if arguments.rollouts else SHOP)
     # No table of contacts is among them.
     conf.pop("uplift", None)
-    conf |= {"deployment": name, **SHOP, **(ROLLED if arguments.rollouts else {})}
-    path = home / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(conf, sort_keys=False), encoding="utf-8")
+    path = write_conf(home / f"{name}.yaml", conf)
     if not population.exists():
         simulate(
             load_settings(path),

@@ -13,7 +13,9 @@ from tasks.errors import StoredDataCorrupt, UsageError
 from tasks.moments import read_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from tasks.audits import Verified
 
 registry_commands = typer.Typer(
     no_args_is_help=True, help="The models that serve and have served.", rich_markup_mode=None
@@ -91,37 +93,53 @@ def rollback(
 
 @registry_commands.command("verify")
 def verify(context: typer.Context, as_json: Json = False) -> None:
-    """Is every version that the ledger names there, unchanged, and predicting the same? Else 74."""
+    """Is every version that the ledger names there, unchanged, and predicting the same? Else 74.
+
+    So are the uplift learners in force, whose files alone are compared.
+    """
     settings = open_settings(context)
     from dataclasses import asdict
 
     from tasks.registry import steps as registry
+    from tasks.uplift import steps as uplifting
     from tasks.warehouse import open_lake
 
     with open_lake(settings) as lake:
-        found = registry.verify_versions(lake)
+        versions = registry.verify_versions(lake)
+        learners = uplifting.verify_learners(lake)
+    found = [*versions, *learners]
     if as_json:
         print_json([{**asdict(one), "is_right": one.is_right} for one in found])
     else:
         for one in found:
             serves = ", serves" if one.serves else ""
             typer.echo(
-                f"version {one.version} ({one.candidate}{serves}): files {one.files}, predictions"
+                f"{one.label} ({one.candidate}{serves}): files {one.files}, predictions"
                 f" {one.predictions}, MLflow {one.store}"
                 + (f": {one.detail}" if one.detail else "")
             )
-        if not found:
+        if not versions:
             typer.echo("No version has ever served.")
     wrong = [one for one in found if not one.is_right]
     if wrong:
         raise StoredDataCorrupt(
-            f"{len(wrong)} of {len(found)} versions are not what the ledger says.",
-            found="; ".join(f"version {one.version}: {one.detail}" for one in wrong),
-            next_step=(
-                f"holdfast -d {shlex.quote(settings.called)} rollback, if it is the one that"
-                " serves; else restore its directory from a backup"
-            ),
+            f"{len(wrong)} of {len(found)} kept models are not what the ledger says.",
+            found="; ".join(f"{one.label}: {one.detail}" for one in wrong),
+            next_step=_say_repair(settings.called, wrong),
         )
+
+
+def _say_repair(called: str, wrong: Sequence[Verified]) -> str:
+    command = f"holdfast -d {shlex.quote(called)}"
+    steps = []
+    if any(one.version is not None for one in wrong):
+        steps.append(
+            f"{command} rollback, if it is the one that serves; else restore its directory from a"
+            " backup"
+        )
+    if any(one.version is None for one in wrong):
+        steps.append(f"{command} uplift makes a learner anew")
+    return "; ".join(steps)
 
 
 def _read_moment(text: str) -> datetime:

@@ -89,7 +89,7 @@ def plan(
         of = cast(Literal["churn", "segments", "actions"], asked)
         pair = find_pair(lake, of, version=challenger, policy=policy)
         planned = plan_rollout(lake, pair, wish, author)
-        told = rollouts.describe(planned, rollouts.read_history(lake, planned.rollout_id))
+        told = rollouts.describe(lake, planned)
     if as_json:
         print_json(told)
         return
@@ -128,7 +128,7 @@ def status(context: typer.Context, name: Name = None, as_json: Json = False) -> 
                 typer.echo("There is no rollout yet.")
             return
         rollout = rollouts.read_rollout(lake, name)
-        told = rollouts.describe(rollout, rollouts.read_history(lake, rollout.rollout_id))
+        told = rollouts.describe(lake, rollout)
     if as_json:
         print_json(told)
     else:
@@ -192,7 +192,7 @@ def report(context: typer.Context, name: Name = None, as_json: Json = False) -> 
 
     with open_lake(settings) as lake:
         rollout = rollouts.read_rollout(lake, name)
-        told = rollouts.describe(rollout, rollouts.read_history(lake, rollout.rollout_id))
+        told = rollouts.describe(lake, rollout)
         agreement = rollouts.sum_up_agreement(rollouts.list_rollouts(lake))
         page = rollouts.write_report(lake, rollout)
     if as_json:
@@ -210,7 +210,7 @@ def _tell(settings: Any, stepped: Any, as_json: bool) -> None:
 
     with open_lake(settings) as lake:
         rollout = stepped.rollout
-        told = rollouts.describe(rollout, rollouts.read_history(lake, rollout.rollout_id))
+        told = rollouts.describe(lake, rollout)
     if as_json:
         print_json({**told, "changed": stepped.is_new})
         return

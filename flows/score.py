@@ -79,6 +79,6 @@ def _find_arm(lake: Lake, champion: Champion) -> ArmScoring | None:
         return None
     challenger = registry.find_candidate(lake, model_hash=live.plan.challenger.content_hash)
     try:
-        return rollouts.open_arm(live, challenger, registry.verify_candidate(lake, challenger), "")
+        return rollouts.open_arm(live, challenger, registry.verify_copy(lake, challenger), "")
     except (Refused, StoredDataCorrupt) as error:
         return rollouts.open_arm(live, challenger, None, error.what)

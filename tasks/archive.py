@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,6 +16,11 @@ from tasks.moments import read_clock
 from tasks.warehouse import Lake
 
 N = TypeVar("N", bound=Night)
+
+
+def hash_parts(parts: Mapping[str, Any]) -> str:
+    """A run's id: sha256, shortened, over everything that its rows and figures depend on."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def insert_findings(lake: Lake, finding_id: str, found: Night) -> None:

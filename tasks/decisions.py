@@ -1,16 +1,18 @@
-"""What was decided and by whom: the one place that appends to `ledger.decisions`."""
+"""What was decided and by whom: appended to `ledger.decisions` here alone, and who serves by it."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tasks.contracts import LEDGER
 
 if TYPE_CHECKING:
     from tasks.handles import Decision
-    from tasks.warehouse import Connection
+    from tasks.warehouse import Connection, Lake
 
+_SQL = Path(__file__).with_name("sql")
 _COLUMNS = LEDGER["decisions"]
 # Grain: one decision, appended and never changed.
 _APPEND = (
@@ -45,3 +47,9 @@ def append_decision(
             "actor": actor,
         },
     )
+
+
+def find_head(lake: Lake, subject: str) -> dict[str, Any] | None:
+    """The promotion or rollback at the head of a subject's chain; None before the first."""
+    rows = lake.rows(lake.text(_SQL / "head.sql"), {"subject": subject})
+    return rows[0] if rows else None

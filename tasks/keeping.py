@@ -10,14 +10,24 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from io import BytesIO, FileIO
 from pathlib import Path
 from types import ModuleType
+from typing import BinaryIO, Literal
 from uuid import uuid4
 
 from tasks.crash import crash_point
 from tasks.durability import sync_directory
-from tasks.errors import DiskFailure, InternalError, Refused, StoredDataCorrupt, Tampered
+from tasks.errors import (
+    DiskFailure,
+    HoldfastError,
+    InternalError,
+    Refused,
+    StoredDataCorrupt,
+    Tampered,
+)
 
 MODEL_CODE = "model_code.py"
 # Under this name the file leaves MLflow alone.
@@ -105,6 +115,14 @@ def verify_model(directory: Path, expected: Mapping[str, str]) -> None:
     )
 
 
+def describe_damage(error: HoldfastError) -> tuple[Literal["changed", "missing"], str]:
+    """What has become of files that were refused or are corrupt, in a word and in detail."""
+    word: Literal["changed", "missing"] = (
+        "missing" if isinstance(error, StoredDataCorrupt) else "changed"
+    )
+    return word, error.found or error.what
+
+
 def holds_files(directory: Path, expected: Mapping[str, str]) -> bool:
     """Whether a directory holds exactly these files."""
     try:
@@ -125,32 +143,9 @@ def write_texts(directory: Path, files: Mapping[str, str], written: str) -> Path
     `written` names the crash point before they have their name. Raises DiskFailure (73).
     """
     hashes = hash_texts(files)
-    if holds_files(directory, hashes):
-        return directory
-    aside = directory.with_name(f".{directory.name}.{uuid4().hex[:8]}")
-    try:
-        aside.mkdir(parents=True, mode=0o700)
-        for name, text in files.items():
-            with (aside / name).open("x", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        crash_point(written)
-        try:
-            aside.rename(directory)
-        except OSError:
-            # Another process has kept the same first, and may be reading it; or it is damaged.
-            if holds_files(directory, hashes):
-                return directory
-            shutil.rmtree(directory, ignore_errors=True)
-            aside.rename(directory)
-        sync_directory(directory.parent)
-    except OSError as error:
-        raise DiskFailure(
-            "A model's files could not be kept.", found=f"{directory}: {error.strerror or error}"
-        ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    if not holds_files(directory, hashes):
+        contents = {name: partial(BytesIO, text.encode("utf-8")) for name, text in files.items()}
+        _place_whole(directory, contents, hashes, written, replaces_damaged=True)
     return directory
 
 
@@ -185,31 +180,53 @@ def keep_copy(source: Path, target: Path, expected: Mapping[str, str]) -> Path:
         if target.is_dir():
             verify_model(target, expected)
             return target
+    contents = {name: partial(FileIO, source / name) for name in expected}
+    _place_whole(target, contents, expected, "registry.copy_written", replaces_damaged=False)
+    crash_point("registry.copy_renamed")
+    return target
+
+
+def _place_whole(
+    target: Path,
+    contents: Mapping[str, Callable[[], BinaryIO]],
+    expected: Mapping[str, str],
+    written: str,
+    *,
+    replaces_damaged: bool,
+) -> None:
+    """Write the files beside `target`, durable and verified, then give them its name at once.
+
+    `written` names the crash point in between. Where `replaces_damaged`, a `target` that holds
+    something else gives way; otherwise Refused (77), StoredDataCorrupt (74). Raises DiskFailure
+    (73).
+    """
     aside = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
     try:
         aside.mkdir(parents=True, mode=0o700)
-        for name in expected:
-            with (source / name).open("rb") as reader, (aside / name).open("xb") as writer:
+        for name, open_content in contents.items():
+            with open_content() as reader, (aside / name).open("xb") as writer:
                 shutil.copyfileobj(reader, writer)
                 writer.flush()
                 os.fsync(writer.fileno())
         verify_model(aside, expected)
-        crash_point("registry.copy_written")
+        crash_point(written)
         sync_directory(aside)
         try:
             aside.rename(target)
         except OSError:
-            # Another process has kept the same version first; its files must be the same.
-            verify_model(target, expected)
+            # Another process has kept the same first, and may be reading it; or it is damaged.
+            if not replaces_damaged:
+                verify_model(target, expected)
+            elif not holds_files(target, expected):
+                shutil.rmtree(target, ignore_errors=True)
+                aside.rename(target)
         sync_directory(target.parent)
     except OSError as error:
         raise DiskFailure(
-            "A copy of the model could not be kept.", found=f"{target}: {error.strerror or error}"
+            "A model's files could not be kept.", found=f"{target}: {error.strerror or error}"
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    crash_point("registry.copy_renamed")
-    return target
 
 
 def second_place(target: Path, files: Mapping[str, str]) -> Path:

@@ -30,7 +30,6 @@ class ReferenceFindings(Night):
     kind: Literal["reference"] = "reference"
     model_hash: str
     cutoffs: tuple[datetime, ...]
-    cutoff_customers: tuple[int, ...]
     inputs: tuple[InputProfile, ...]
 
 

@@ -9,8 +9,6 @@ were changed since are written again.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -30,7 +28,7 @@ from tasks.actions.choosing import Choice, choose_actions
 from tasks.actions.evidence import load_effects, note_evidence, read_evidence
 from tasks.actions.policy import ListName, load_bands, load_policy
 from tasks.actions.publishing import publish_lists, restore_files
-from tasks.archive import recall_findings
+from tasks.archive import hash_parts, recall_findings
 from tasks.contracts import CUSTOMER_TABLES
 from tasks.errors import DataRejected
 from tasks.exports import export_directory, find_scoring
@@ -267,7 +265,7 @@ def _name_run(
     if challenger is not None:
         parts["rollout"] = list(challenger.parts)
         parts["challenger"] = challenger.policy.model_dump(mode="json")
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return hash_parts(parts)
 
 
 def _choose(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.archive import find_findings, insert_findings, recall_findings
+from tasks.archive import find_findings, hash_parts, insert_findings, recall_findings
 from tasks.crash import crash_point
 from tasks.findings import ForecastFindings, ForecastSeries, Words
 from tasks.forecasts.rolling import Forecast, forecast
@@ -79,7 +77,7 @@ def _name_run(
         "settings": settings.forecasts.model_dump(mode="json"),
         "currency": settings.economics.currency,
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return hash_parts(parts)
 
 
 def _describe(

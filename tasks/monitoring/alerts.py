@@ -157,7 +157,10 @@ def change_alerts(
     verdict: Verdict | None = None,
     report: Mapping[str, Any] | None = None,
 ) -> list[Alert]:
-    """Append a state of each alert, in one transaction; what says so already is left alone."""
+    """Append a state of each alert, in one transaction; what says so already is left alone.
+
+    A verdict of 'wrong' closes an alert, whatever `state`.
+    """
     with lake.writer_lock("change alerts"):
         changed = []
         for alert in list_alerts(lake):
@@ -166,7 +169,7 @@ def change_alerts(
             now = max(read_clock(), alert.recorded_at + _TICK)
             new = replace(
                 alert,
-                state=state or alert.state,
+                state="closed" if verdict == "wrong" else state or alert.state,
                 verdict=verdict or alert.verdict,
                 recorded_at=now,
                 actor=actor,
@@ -203,7 +206,6 @@ def mark_alert(lake: Lake, asked: str, verdict: Verdict, *, actor: str, reason: 
         [alert.alert_id],
         actor=actor,
         reason=reason,
-        state="closed" if verdict == "wrong" else None,
         verdict=verdict,
         report={"marked_by": "person"},
     )

@@ -83,7 +83,6 @@ def _mark_settled(
                 actor=actor,
                 reason=reason,
                 verdict=verdict,
-                state="closed" if verdict == "wrong" else None,
                 report={"marked_by": "outcomes"},
             )
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from tasks.warehouse import Lake
 
 
+# Counted up when what is kept has another form: a reference of the one before is not read.
+_FORM = 2
+
+
 def find_reference(lake: Lake, champion: Champion) -> ReferenceFindings | None:
     """What is kept of the champion's training; None before its first night."""
     return find_findings(lake, ReferenceFindings, finding_id=_name(champion))
@@ -38,7 +42,6 @@ def keep_reference(lake: Lake, champion: Champion, training: FeatureTable) -> Re
         currency=settings.economics.currency,
         model_hash=champion.model_hash,
         cutoffs=tuple(sorted(training.as_of))[: len(moments)],
-        cutoff_customers=tuple(np.bincount(numbers).tolist()),
         inputs=tuple(
             profile_input(columns[name], numbers.astype(np.int64), name) for name in [*names, VALUE]
         ),
@@ -54,7 +57,7 @@ def keep_reference(lake: Lake, champion: Champion, training: FeatureTable) -> Re
 
 
 def _name(champion: Champion) -> str:
-    return f"reference-{champion.model_hash[:16]}-{champion.features_fingerprint[:16]}"
+    return f"reference-{_FORM}-{champion.model_hash[:16]}-{champion.features_fingerprint[:16]}"
 
 
 def describe_size(lake: Lake, table: FeatureTable) -> int:

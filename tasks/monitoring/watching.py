@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.archive import find_findings, insert_findings
+from tasks.archive import find_findings, hash_parts, insert_findings
 from tasks.crash import crash_point
 from tasks.exports import find_scoring
 from tasks.findings import Words
@@ -101,7 +99,7 @@ def name_watch(lake: Lake, champion: Champion, tonight: FeatureTable) -> str:
         "monitoring": settings.monitoring.model_dump(mode="json"),
         "economics": settings.economics.model_dump(mode="json"),
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return hash_parts(parts)
 
 
 def find_promise(champion: Champion) -> Interval | None:

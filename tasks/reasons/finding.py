@@ -7,15 +7,13 @@ experiment has shown more.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
 
-from tasks.archive import find_findings, insert_findings, recall_findings
+from tasks.archive import find_findings, hash_parts, insert_findings, recall_findings
 from tasks.crash import crash_point
 from tasks.findings import (
     Driver,
@@ -141,7 +139,7 @@ def name_run(lake: Lake, asked: Asked) -> str:
         "drivers": dict(settings.features.drivers),
         "currency": settings.economics.currency,
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return hash_parts(parts)
 
 
 def take_away(lake: Lake, models: Models, explained: Explained) -> Ablation | None:

@@ -24,11 +24,10 @@ from tasks.registry.champion import (
     demand_head,
     describe_kept,
     find_champion,
-    find_copy,
     read_champion,
     read_evidence,
+    verify_copy,
 )
-from tasks.registry.signing import verify_signature
 from tasks.tracking.tracker import CHAMPION, model_name
 
 if TYPE_CHECKING:
@@ -121,16 +120,6 @@ def offline_difference(lake: Lake, candidate: Champion) -> dict[str, Any]:
     return dict(read_evidence(lake, candidate.decision_id).get("against_champion") or {})
 
 
-def verify_candidate(lake: Lake, candidate: Champion) -> Path:
-    """Where its files are, signed and whole. Raises Refused (77), StoredDataCorrupt (74)."""
-    verify_signature(
-        lake.settings, candidate.name, candidate.version, candidate.files, candidate.signature
-    )
-    directory = find_copy(candidate)
-    verify_model(directory, candidate.files)
-    return directory
-
-
 def promote_candidate(
     lake: Lake,
     candidate: Champion,
@@ -147,7 +136,7 @@ def promote_candidate(
     if the champion has changed since, Refused (77) or StoredDataCorrupt (74) for files that are
     not those let in.
     """
-    directory = verify_candidate(lake, candidate)
+    directory = verify_copy(lake, candidate)
     promotion = decide_about(
         candidate,
         "promotion",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from tasks.crash import crash_point
-from tasks.decisions import append_decision
+from tasks.decisions import append_decision, find_head
 from tasks.errors import LockHeld, Refused, ServiceDown, StoredDataCorrupt
 from tasks.handles import Candidate, Champion, Decision, Interval, Predictor
 from tasks.keeping import combine_hashes, hash_files, keep_copy, second_place, verify_model
@@ -158,7 +158,7 @@ def append_reign(lake: Lake, decision: Decision, *, actor: str) -> None:
 
 def demand_head(lake: Lake, name: str, expected: str | None, what: str, next_step: str) -> None:
     """Raise LockHeld (75) unless the head of the chain is `expected`; hold the writer lock."""
-    found = latest_promotion(lake, name)
+    found = find_head(lake, name)
     if (found["decision_id"] if found else None) != expected:
         raise LockHeld(
             what,
@@ -201,13 +201,18 @@ def find_copy(model: Champion) -> Path:
     return beside if beside.is_dir() else model.directory
 
 
+def verify_copy(lake: Lake, model: Champion) -> Path:
+    """Where its files are, signed and whole. Raises Refused (77), StoredDataCorrupt (74)."""
+    verify_signature(lake.settings, model.name, model.version, model.files, model.signature)
+    directory = find_copy(model)
+    verify_model(directory, model.files)
+    return directory
+
+
 def find_champion(lake: Lake) -> Champion | None:
     """The champion by the ledger, None before the first promotion. Asks no other store."""
-    name = model_name(lake.deployment)
-    row = latest_promotion(lake, name)
-    if row is None:
-        return None
-    return read_champion(lake, row)
+    row = find_head(lake, model_name(lake.deployment))
+    return None if row is None else read_champion(lake, row)
 
 
 def read_champion(lake: Lake, row: Mapping[str, Any]) -> Champion:
@@ -344,12 +349,6 @@ def _find_stamp(lake: Lake, scoring_id: str) -> dict[str, Any]:
         {"scoring_id": scoring_id},
     )
     return rows[0] if rows else {"stale_days": None, "stale_sources": None}
-
-
-def latest_promotion(lake: Lake, name: str) -> dict[str, Any] | None:
-    """The row of the reign at the head of the chain, None before the first."""
-    rows = lake.rows(lake.text(_SQL / "champion.sql"), {"subject": name})
-    return rows[0] if rows else None
 
 
 def _publish(lake: Lake, decision: Decision) -> Any:

@@ -116,12 +116,7 @@ def check_rule(
         evidence, evidence.challenger_return_amount, evidence.rule_return_amount, settings
     )
     figures["against_rule"] = asdict(compared)
-    return Answer(
-        _is_above(compared, settings),
-        _describe(compared, f"'{evidence.rule_name}'", evidence.currency),
-        asdict(compared),
-        {"share_above_zero": settings.rule_confidence},
-    )
+    return _answer_above(compared, f"'{evidence.rule_name}'", evidence.currency, settings)
 
 
 def check_champion(
@@ -166,16 +161,21 @@ def check_rule_over_champion(
         evidence, evidence.rule_return_amount, evidence.champion_return_amount, settings
     )
     figures["rule_against_champion"] = asdict(compared)
+    return _answer_above(compared, f"version {champion.version}", evidence.currency, settings)
+
+
+def _answer_above(
+    compared: Comparison, other: str, currency: str, settings: RegistrySettings
+) -> Answer:
+    passed = (
+        compared.difference_amount > 0 and compared.share_above_zero >= settings.rule_confidence
+    )
     return Answer(
-        _is_above(compared, settings),
-        _describe(compared, f"version {champion.version}", evidence.currency),
+        passed,
+        _describe(compared, other, currency),
         asdict(compared),
         {"share_above_zero": settings.rule_confidence},
     )
-
-
-def _is_above(compared: Comparison, settings: RegistrySettings) -> bool:
-    return compared.difference_amount > 0 and compared.share_above_zero >= settings.rule_confidence
 
 
 def _compare(

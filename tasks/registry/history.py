@@ -14,22 +14,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tasks.audits import Kept, Verified
 from tasks.crash import crash_point
-from tasks.errors import HoldfastError, Refused, StoredDataCorrupt, UsageError
+from tasks.decisions import find_head
+from tasks.errors import HoldfastError, Refused, UsageError
 from tasks.handles import Champion
-from tasks.keeping import verify_model
+from tasks.keeping import describe_damage
 from tasks.registry.champion import (
     append_reign,
     decide_about,
     demand_head,
     find_champion,
     find_copy,
-    latest_promotion,
     read_champion,
     read_evidence,
+    verify_copy,
 )
 from tasks.registry.integrity import check_golden
-from tasks.registry.signing import verify_signature
 from tasks.tracking.tracker import CHAMPION, model_name
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from tasks.warehouse import Lake
 
 _SQL = Path(__file__).with_name("sql")
-
-Found = Literal["right", "changed", "missing", "not asked", "no answer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +53,10 @@ class Reign:
     previous_decision_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """What was found of one version that the ledger names; `detail` says what is wrong."""
-
-    version: int
-    candidate: str
-    serves: bool
-    files: Found
-    predictions: Found
-    store: Found
-    detail: str = ""
-
-    @property
-    def is_right(self) -> bool:
-        """Our own copy is whole; a store that could not be asked is no fault of the registry."""
-        return (
-            self.files == "right"
-            and self.predictions == "right"
-            and self.store in ("right", "not asked", "no answer")
-        )
-
-
 def list_reigns(lake: Lake) -> list[Reign]:
     """All reigns, the present one first; none before the first promotion."""
     name = model_name(lake.deployment)
-    head = latest_promotion(lake, name)
+    head = find_head(lake, name)
     if head is None:
         return []
     rows = lake.rows(lake.text(_SQL / "reigns.sql"), {"subject": name, "head": head["decision_id"]})
@@ -143,9 +120,7 @@ def roll_back(lake: Lake, *, version: int | None, actor: str, reason: str) -> Ch
     if target.champion.model_hash == present.model_hash and version is not None:
         return present
     champion = target.champion
-    directory = find_copy(champion)
-    _verify_signature(lake, champion)
-    verify_model(directory, champion.files)
+    directory = verify_copy(lake, champion)
     check_golden(
         directory,
         champion.feature_names,
@@ -206,12 +181,6 @@ def _rolled_back(reigns: Sequence[Reign]) -> frozenset[str]:
     return frozenset(gone)
 
 
-def _verify_signature(lake: Lake, champion: Champion) -> None:
-    verify_signature(
-        lake.settings, champion.name, champion.version, champion.files, champion.signature
-    )
-
-
 def _move_pointer(
     lake: Lake, present: Champion, champion: Champion, actor: str, reason: str
 ) -> Champion:
@@ -240,20 +209,18 @@ def _move_pointer(
 
 
 def _verify(lake: Lake, champion: Champion, tracker: Tracker | None, *, serves: bool) -> Verified:
-    files: Found = "right"
-    predictions: Found = "not asked"
+    files: Kept = "right"
+    predictions: Kept = "not asked"
     details: list[str] = []
-    directory = find_copy(champion)
     try:
-        _verify_signature(lake, champion)
-        verify_model(directory, champion.files)
+        verify_copy(lake, champion)
     except HoldfastError as error:
-        files = "missing" if isinstance(error, StoredDataCorrupt) else "changed"
-        details.append(error.found or error.what)
+        files, said = describe_damage(error)
+        details.append(said)
     if files == "right":
         try:
             check_golden(
-                directory,
+                find_copy(champion),
                 champion.feature_names,
                 champion.golden,
                 lake.settings.registry.load_timeout_seconds,
@@ -266,6 +233,7 @@ def _verify(lake: Lake, champion: Champion, tracker: Tracker | None, *, serves: 
     if said:
         details.append(said)
     return Verified(
+        name=champion.name,
         version=champion.version,
         candidate=champion.candidate,
         serves=serves,
@@ -276,7 +244,7 @@ def _verify(lake: Lake, champion: Champion, tracker: Tracker | None, *, serves: 
     )
 
 
-def _ask_store(champion: Champion, tracker: Tracker | None, *, serves: bool) -> tuple[Found, str]:
+def _ask_store(champion: Champion, tracker: Tracker | None, *, serves: bool) -> tuple[Kept, str]:
     if tracker is None:
         return "no answer", ""
     found = tracker.version_hash(champion.version)

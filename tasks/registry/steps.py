@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from tasks.audits import LeakAudit
+from tasks.audits import LeakAudit, Verified
 from tasks.errors import DataRejected, Refused, ServiceDown, StoredDataCorrupt
 from tasks.handles import Champion, FinalCustomers, Predictor, TrainingRecord
 from tasks.orchestration import publish_markdown, step
@@ -13,11 +13,15 @@ from tasks.registry.candidates import (
     find_candidate,
     offline_difference,
     promote_candidate,
-    verify_candidate,
 )
-from tasks.registry.champion import champion_status, find_champion, mirror_champion, open_champion
+from tasks.registry.champion import (
+    champion_status,
+    find_champion,
+    mirror_champion,
+    open_champion,
+    verify_copy,
+)
 from tasks.registry.history import (
-    Verified,
     describe_reign,
     find_reign,
     list_reigns,
@@ -43,7 +47,7 @@ __all__ = [
     "promote_candidate",
     "require_tracking",
     "switch_back",
-    "verify_candidate",
+    "verify_copy",
     "verify_versions",
 ]
 

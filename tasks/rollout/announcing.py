@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tasks.errors import ServiceDown
 from tasks.handles import Cause
 from tasks.incidents.queue import raise_incident, resolve_raised
-from tasks.rollout.recording import LIVE, Rollout, list_rollouts, read_history, verdict_of
+from tasks.rollout.recording import LIVE, Rollout, list_rollouts, verdict_of
 from tasks.rollout.report import describe, draw_page, sum_up_agreement
 from tasks.tracking.tracker import CHALLENGER, open_tracker
 
@@ -45,9 +45,8 @@ def show_run(lake: Lake, rollout: Rollout) -> bool:
     run_id = rollout.terms.challenger_run_id
     if not run_id:
         return False
-    history = read_history(lake, rollout.rollout_id)
     agreement = sum_up_agreement(list_rollouts(lake))
-    page = draw_page(describe(rollout, history), agreement)
+    page = draw_page(describe(lake, rollout), agreement)
     tags = {
         "rollout": rollout.rollout_id,
         "rollout_state": rollout.state,

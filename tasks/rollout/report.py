@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from tasks.rollout.recording import Rollout, verdict_of
+from tasks.rollout.recording import Rollout, read_history, verdict_of
+
+if TYPE_CHECKING:
+    from tasks.warehouse import Lake
 
 _STYLE = Markup(
     "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
@@ -18,8 +21,9 @@ _STYLE = Markup(
 )
 
 
-def describe(rollout: Rollout, history: Sequence[Rollout] = ()) -> dict[str, Any]:
+def describe(lake: Lake, rollout: Rollout) -> dict[str, Any]:
     """A rollout as plain values: plan, state, both arms, the verdict, and every row."""
+    history = read_history(lake, rollout.rollout_id)
     verdict = verdict_of(rollout)
     judged = rollout if verdict is not None else _last_judged(history)
     return {

@@ -36,7 +36,6 @@ from tasks.rollout.recording import (
     append_row,
     find_live,
     list_rollouts,
-    read_history,
     read_rollout,
     record_row,
 )
@@ -81,7 +80,6 @@ __all__ = [
     "open_arm",
     "open_policy_arm",
     "plan_row",
-    "read_history",
     "read_policy",
     "read_rates",
     "read_rollout",
@@ -154,7 +152,7 @@ def _carry_out(lake: Lake, rollout: Rollout) -> Rollout:
     show_run(lake, rollout)
     publish_markdown(
         f"rollout {rollout.rollout_id}",
-        say_markdown(describe(rollout, read_history(lake, rollout.rollout_id))),
+        say_markdown(describe(lake, rollout)),
         "How the rollout stands, and why",
     )
     return rollout
@@ -162,8 +160,7 @@ def _carry_out(lake: Lake, rollout: Rollout) -> Rollout:
 
 def write_report(lake: Lake, rollout: Rollout) -> Path:
     """Write the page of a rollout; where it is. Raises DiskFailure (73)."""
-    told = describe(rollout, read_history(lake, rollout.rollout_id))
-    page = draw_page(told, sum_up_agreement(list_rollouts(lake)))
+    page = draw_page(describe(lake, rollout), sum_up_agreement(list_rollouts(lake)))
     directory = lake.settings.home / "reports" / lake.deployment
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = directory / f"rollout-{rollout.rollout_id}.html"

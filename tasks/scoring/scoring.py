@@ -8,13 +8,12 @@ the run before stay.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.archive import hash_parts
 from tasks.contracts import NO_REASON, REASON_COLUMNS, SCORES
 from tasks.crash import crash_point
 from tasks.errors import DataRejected, HoldfastError, suggest
@@ -169,7 +168,7 @@ def name_scoring(
     }
     if arm is not None:
         parts["arm"] = list(arm.parts)
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return hash_parts(parts)
 
 
 def describe_staleness(staleness: Staleness) -> str:

@@ -5,8 +5,6 @@ The run is named by what its rows depend on, so the same night again finds itsel
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.archive import find_findings, insert_findings
+from tasks.archive import find_findings, hash_parts, insert_findings
 from tasks.crash import crash_point
 from tasks.errors import DataRejected
 from tasks.exports import find_scoring
@@ -102,7 +100,7 @@ def name_run(
     }
     if beside:
         parts["beside"] = list(beside)
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return hash_parts(parts)
 
 
 def assign_customers(lake: Lake, table: FeatureTable, assigner: Assigner) -> int:

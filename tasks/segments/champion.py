@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tasks.crash import crash_point
-from tasks.decisions import append_decision
+from tasks.decisions import append_decision, find_head
 from tasks.errors import LockHeld
 from tasks.findings import Contest, SegmentEvent
 from tasks.handles import Decision
@@ -27,8 +27,6 @@ from tasks.segments.model_files import Assigner, open_files
 if TYPE_CHECKING:
     from tasks.groups import SegmentsSettings
     from tasks.warehouse import Lake
-
-_SQL = Path(__file__).with_name("sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +105,8 @@ def models_directory(home: Path, deployment: str) -> Path:
 
 def find_segmented(lake: Lake) -> Segmented | None:
     """The segmentation that serves, None before the first. Asks no other store."""
-    name = segments_name(lake.deployment)
-    rows = lake.rows(lake.text(_SQL / "champion.sql"), {"subject": name})
-    if not rows:
-        return None
-    return read_segmented(lake, rows[0])
+    row = find_head(lake, segments_name(lake.deployment))
+    return None if row is None else read_segmented(lake, row)
 
 
 def read_segmented(lake: Lake, row: Mapping[str, Any]) -> Segmented:

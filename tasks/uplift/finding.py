@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.archive import recall_findings
+from tasks.archive import hash_parts, recall_findings
 from tasks.errors import DataRejected
 from tasks.evidence import Ranking, Undeclared, UpliftFindings, UpliftStudy
 from tasks.findings import Words
@@ -111,7 +109,7 @@ def plan_uplift(
             " recorded_at, state)), '') from lake.ledger.batches"
         ),
     }
-    run_id = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    run_id = hash_parts(parts)
     done = recall_findings(lake, UpliftFindings, run_id)
     if done is not None and not _are_learners_whole(lake, done):
         # The same lots and seed make the same files anew; what is published stands.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.archive import find_findings, insert_findings
 from tasks.crash import crash_point
 from tasks.evidence import EvidenceCell, UpliftFindings
+from tasks.uplift.kept import prune_learners
 from tasks.uplift.ladder import KNOWN_HERE
 from tasks.uplift.subjects import SQL
 
@@ -48,6 +49,7 @@ def publish_uplift(
                 insert_findings(lake, run_id, found)
         finally:
             lake.drop_arrow("effect_row")
+        prune_learners(lake)
     crash_point("uplift.published")
     return True
 

@@ -21,11 +21,12 @@ from tasks.studies import StudyRecord
 from tasks.tracking.tracker import open_tracker
 from tasks.uplift import finding, publishing
 from tasks.uplift.finding import Plan
+from tasks.uplift.kept import verify_learners
 from tasks.uplift.report import render, write_curves
 from tasks.uplift.serving import find_directory
 from tasks.warehouse import Lake
 
-__all__ = ["Plan", "find", "plan", "render"]
+__all__ = ["Plan", "find", "plan", "render", "verify_learners"]
 
 _LOG = logging.getLogger(__name__)
 

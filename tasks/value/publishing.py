@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.archive import insert_findings, recall_findings
+from tasks.archive import hash_parts, insert_findings, recall_findings
 from tasks.crash import crash_point
 from tasks.findings import ValueFindings
 
@@ -81,7 +79,7 @@ def name_run(settings: Settings, table: FeatureTable, scoring_id: str | None, or
         "outcome": settings.features.model_dump(mode="json"),
         "margin": [settings.economics.margin_share, settings.economics.currency],
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return hash_parts(parts)
 
 
 def find_run(lake: Lake, run_id: str) -> Valuation | None:
