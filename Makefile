@@ -17,6 +17,11 @@ STAMP := $(VENV)/.installed
 IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 CANDIDATES := python3 python3.13 python3.12 python3.11
 
+# As pip does: trust what the system trusts, so that a company's own proxy is one of them.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt),)
+export UV_SYSTEM_CERTS ?= 1
+endif
+
 ifndef PYTHON
 PYTHON := $(shell for p in $(CANDIDATES); do $$p -c '$(IS_NEW_ENOUGH)' 2>/dev/null && { echo $$p; break; }; done)
 endif
@@ -44,7 +49,7 @@ $(STAMP): requirements.lock pyproject.toml $(UV)
 	$(UV) pip sync -q --python $(BIN)/python --require-hashes requirements.lock
 	$(UV) pip install -q --python $(BIN)/python --no-build-isolation --no-deps -e .
 	@touch $@
-	@echo "Installed. Next: make demo"
+	@echo "Installed. Next: make demo   (holdfast itself: . $(BIN)/activate)"
 
 demo: install
 	$(BIN)/holdfast -d completejourney demo

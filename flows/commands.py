@@ -21,7 +21,7 @@ from flows.replaying import replay
 from flows.rolling import rollout_commands
 from flows.ruling import rules
 from flows.valuing import value
-from tasks.errors import UsageError
+from tasks.errors import UsageError, suggest
 
 Supersede = Annotated[
     bool,
@@ -172,7 +172,12 @@ def settings_reference(
     entries = list_settings(section)
     if not entries:
         known = sorted({entry.name.split(".")[0] for entry in list_settings()})
-        raise UsageError(f"There is no section '{section}'.", available=known)
+        raise UsageError(
+            f"There is no section '{section}'.",
+            found=suggest(section or "", known),
+            available=known,
+            next_step="holdfast settings, for all of them",
+        )
     showing.show_settings(render_markdown(entries))
 
 

@@ -35,14 +35,20 @@ def replay(
     from flows.replay import replay as run
 
     started = time.perf_counter()
-    typer.echo(HEADING)
+    heading = iter((HEADING,))  # with the first line: before it the command may still be refused
+
+    def tell(told: Told, _seconds: float) -> None:
+        for line in heading:
+            typer.echo(line)
+        typer.echo(tell_week(told))
+
     found = run(
         chosen_deployment(context),
         _read_day(since),
         _read_day(until),
         every,
         plant or (),
-        lambda told, seconds: typer.echo(tell_week(told)),
+        tell,
     )
     show_replay(found, time.perf_counter() - started)
 

@@ -71,9 +71,11 @@ class Connection:
         except duckdb.Error as error:
             raise _translate(error) from error
         except RuntimeError as error:
-            # What a signal's handler raises comes out of a running query as its cause.
-            if isinstance(error.__cause__, SystemExit | KeyboardInterrupt):
-                raise error.__cause__ from None
+            # What a signal's handler raises comes out of a running query as its cause. Within a
+            # flow SIGTERM's is Prefect's: taken for an error, a retry would swallow the signal.
+            cause = error.__cause__
+            if cause is not None and not isinstance(cause, Exception):
+                raise cause from None
             raise
         return result
 

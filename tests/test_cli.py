@@ -17,6 +17,7 @@ from tasks.errors import DataRejected, HoldfastError, ServiceDown
 from tasks.settings import PROJECT, list_deployments
 
 HOLDFAST = [sys.executable, "-m", "flows.cli"]
+COMPLETEJOURNEY = ["-d", "completejourney"]
 # Half a second is promised on a quiet machine; tests share theirs with others.
 HELP_SECONDS = 2.0
 HEAVY = (
@@ -87,6 +88,11 @@ def test_deployments_are_listed(tmp_path: Path) -> None:
         (["-d", "completejourny", "up"], "Did you mean 'completejourney'?"),
         (["-d", "/none/here.yaml", "up"], "There is no deployment file"),
         (["up", "--schedule", "/none/here.yaml"], "There is no schedule file"),
+        (["settings", "monitorin"], "Did you mean 'monitoring'?"),
+        (
+            [*COMPLETEJOURNEY, "replay", "--from=2017-05-01", "--to=2017-06-01", "--every=0w"],
+            "'0w' is no distance of time",
+        ),
     ],
 )
 def test_wrong_usage_ends_with_64(tmp_path: Path, arguments: list[str], said: str) -> None:

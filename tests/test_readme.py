@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import json
 import os
 import re
 import shlex
@@ -17,6 +18,7 @@ import yaml
 
 from tasks.contracts import CONTRACTS
 from tasks.settings import NOT_SET, PROJECT, Settings, load_settings
+from tasks.warehouse import scratch
 
 pytestmark = pytest.mark.docs
 
@@ -104,6 +106,12 @@ def test_the_yaml_example_loads(tmp_path: Path) -> None:
     assert set(written["intake"]["sources"]) == set(settings.intake.sources)
     for source in written["intake"]["sources"].values():
         assert set(source["map"]) <= {column.name for column in CONTRACTS[source["table"]].columns}
+        with scratch() as connection:  # a column named by a word of SQL, as `order`, is none
+            for expression in source["map"].values():
+                parsed = connection.scalar(
+                    "select json_serialize_sql($sql)", {"sql": f"select {expression}"}
+                )
+                assert not json.loads(parsed)["error"], expression
     assert settings.features.horizon_days == written["features"]["horizon_days"]
     assert settings.economics.currency == written["economics"]["currency"]
 

@@ -247,7 +247,11 @@ def test_times_are_utc(lake: Lake) -> None:
     assert lake.cursor().scalar("select current_setting('TimeZone')") == "UTC"
 
 
-@pytest.mark.parametrize("leaving", [SystemExit(143), KeyboardInterrupt()])
+class Termination(BaseException):
+    """As Prefect's, which its own handler of SIGTERM raises within a flow."""
+
+
+@pytest.mark.parametrize("leaving", [SystemExit(143), KeyboardInterrupt(), Termination()])
 def test_a_signal_in_the_middle_of_a_query_is_no_bug(leaving: BaseException) -> None:
     class Interrupted:
         """A cursor as DuckDB's ends when a signal's handler has raised meanwhile."""

@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -269,7 +270,8 @@ class _Pool(_Crew):
         """Results in the order of `calls`. A pool that lost a worker is opened anew, twice."""
         waiting = list(calls)
         for attempt in range(1, _POOL_ATTEMPTS + 1):
-            futures = [self._pool.submit(function, *call) for call in waiting]
+            with _without_interrupts():
+                futures = [self._pool.submit(function, *call) for call in waiting]
             try:
                 for future in futures:
                     result = future.result()
@@ -287,6 +289,16 @@ class _Pool(_Crew):
             found="the usual cause is memory: the system ends the largest process",
             next_step="lower `churn.workers` or `churn.maximum_bins`; finished trials are kept",
         )
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Ctrl-C waits until the end. Workers inherit it: one that still imports shows no traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -442,6 +442,7 @@ def _columns_of(
         raise ConfigurationError(
             f"intake source {where} is no SQL expression.",
             found=str(parsed.get("error_message", "")),
+            next_step="put a column whose name is a word of SQL between double quotes: '\"order\"'",
         )
     statements = parsed["statements"]
     if len(statements) != 1 or len(statements[0]["node"].get("select_list", ())) != 1:

@@ -8,6 +8,7 @@ MLflow, from the ledger and our own copies.
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -114,7 +115,10 @@ def roll_back(lake: Lake, *, version: int | None, actor: str, reason: str) -> Ch
     """
     reigns = list_reigns(lake)
     if not reigns:
-        raise UsageError("There is no champion yet, so there is nothing to go back to.")
+        raise UsageError(
+            "There is no champion yet, so there is nothing to go back to.",
+            next_step=f"holdfast -d {shlex.quote(lake.settings.called)} train",
+        )
     present = reigns[0].champion
     target = _choose(reigns, version)
     if target.champion.model_hash == present.model_hash and version is not None:

@@ -271,7 +271,7 @@ def _check_deployment(home: Path, name: str, look: bool, asked: bool) -> Iterato
     try:
         with open_lake(settings) as lake:
             batch = lake.rows(_NEWEST_BATCH)
-            champion = lake.rows(_NEWEST_CHAMPION)
+            champion = lake.rows(_NEWEST_CHAMPION, {"subject": f"{settings.deployment}.churn"})
     except HoldfastError as error:
         yield _fail(subject, error)
         return
@@ -301,7 +301,7 @@ order by recorded_at desc limit 1
 _NEWEST_CHAMPION = """
 select coalesce(model_name, subject) || ' ' || coalesce('v' || model_version, '') as name,
     decided_at as at_time
-from lake.ledger.decisions where kind = 'promotion'
+from lake.ledger.decisions where kind = 'promotion' and subject = $subject
 order by decided_at desc limit 1
 """
 

@@ -16,7 +16,7 @@ import pytest
 
 from tasks.churn import worker
 from tasks.churn.splits import split_data
-from tasks.churn.tuning import Tuned, tune
+from tasks.churn.tuning import Tuned, _without_interrupts, tune
 from tasks.errors import DataRejected, LockHeld
 from tasks.settings import PROJECT
 from tests.churn.made_up import churn_settings, training_data
@@ -102,6 +102,15 @@ def test_a_killed_study_is_resumed_to_the_same_end(
     assert _gist(resumed) == _gist(_tune(tmp_path / "whole"))
     states = [line for line in journal.read_text().splitlines() if "half a li" in line]
     assert not states
+
+
+def test_a_worker_inherits_that_ctrl_c_waits() -> None:
+    """One that is still importing is not yet able to leave it to its parent."""
+    ask = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+    with _without_interrupts():
+        asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, check=True)
+    assert asked.stdout == b"True\n"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 @pytest.mark.faults

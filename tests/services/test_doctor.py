@@ -149,7 +149,10 @@ def test_ages_come_from_the_ledger(lake: Lake, deployment_file: Path, settings: 
         )
         lake.execute(
             "insert into lake.ledger.decisions (decision_id, kind, subject, decided_at)"
-            " values ('d', 'promotion', 'churn', now() - interval 200 days)"
+            " values ('d', 'promotion', $champion, now() - interval 200 days),"
+            # Groups that serve are no model that does.
+            " ('e', 'promotion', $groups, now())",
+            {"champion": f"{lake.deployment}.churn", "groups": f"{lake.deployment}.segments"},
         )
     assert look() == {"data": "ok", "champion": "stale"}
 
