@@ -14,7 +14,8 @@ class SourceStanding:
     """How far a source can be built on now. Parts are the second halves of batches' names.
 
     `missing` never came although later ones did, `overdue` should have come by now, `refused` came
-    and stand in quarantine or were never finished. `blocking` are those of all three that a
+    and stand in quarantine or were never finished; the latter are `unfinished` too, which a night
+    goes on with. `blocking` are those of all three that a
     training refuses: what a waiver covers or the settings allow is not among them. `never_came`:
     nothing of the source was ever published. `age_days` is how much older its newest row is than
     it should be, None where it is not behind or has no row.
@@ -27,6 +28,7 @@ class SourceStanding:
     missing: tuple[str, ...] = ()
     overdue: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
     blocking: tuple[str, ...] = ()
     is_behind: bool = False
     never_came: bool = False

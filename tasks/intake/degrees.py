@@ -141,7 +141,8 @@ class _Parts:
 
     accepted: set[str] = field(default_factory=set)
     discarded: set[str] = field(default_factory=set)
-    arrived: set[str] = field(default_factory=set)  # quarantined, or never finished
+    quarantined: set[str] = field(default_factory=set)
+    begun: set[str] = field(default_factory=set)  # and never finished: the process ended
     given_up: set[str] = field(default_factory=set)
     last_arrival_at: datetime | None = None
     is_first: bool = True  # the lake knows no batch of any source
@@ -166,10 +167,14 @@ def _read_parts(lake: Lake, settings: Settings) -> dict[str, _Parts]:
 
 def _add(known: _Parts, batch: Batch) -> None:
     part = part_of(batch.batch_name)
-    kinds = {"accepted": known.accepted, "discarded": known.discarded}
-    if batch.state in ("quarantined", "received", "staged"):
-        known.arrived.add(part)
-    elif batch.state in kinds:
+    kinds = {
+        "accepted": known.accepted,
+        "discarded": known.discarded,
+        "quarantined": known.quarantined,
+        "received": known.begun,
+        "staged": known.begun,
+    }
+    if batch.state in kinds:
         kinds[batch.state].add(part)
     came_at = batch.published_at or batch.recorded_at
     known.last_arrival_at = max(filter(None, (known.last_arrival_at, came_at)))
@@ -193,7 +198,7 @@ def _judge(
     source = settings.intake.sources[name]
     decided = known.accepted | known.discarded | known.given_up
     # A part that is published, or let go, is not waited for, whatever else came under its name.
-    refused = tuple(sorted(known.arrived - decided))
+    refused = tuple(sorted((known.quarantined | known.begun) - decided))
     # 'The first delivery' that was given up is no period: with it in the row there was no row.
     row = {part for part in decided if part not in known.given_up or period_end(part)} - {UNDATED}
     row |= {part for part in refused if period_of([part]) == period_of(row)}
@@ -216,6 +221,7 @@ def _judge(
         missing=missing,
         overdue=overdue,
         refused=refused,
+        unfinished=tuple(part for part in refused if part not in known.quarantined),
         blocking=blocking,
         is_behind=is_behind,
         never_came=never_came,
@@ -315,8 +321,9 @@ def describe_gap(one: SourceStanding) -> str:
 def describe_behind(one: SourceStanding) -> str:
     """What of a source is missing, overdue or aside, in one line; empty for one that is not."""
     said = [describe_gap(one)] if one.missing or one.overdue else []
-    if one.refused:
-        said.append(f"{len(one.refused)} in quarantine: {_list_parts(one.refused)}")
+    for words, parts in _arrived(one).items():
+        if parts:
+            said.append(f"{len(parts)} {words}: {_list_parts(parts)}")
     if one.never_came and one.optional and not said:
         said.append("nothing has come yet")
     return "; ".join(said)
@@ -327,7 +334,7 @@ def _describe_blocking(one: SourceStanding) -> str:
     kinds: Mapping[str, Iterable[str]] = {
         "did not come": one.missing,
         "overdue": one.overdue,
-        "in quarantine": one.refused,
+        **_arrived(one),
     }
     said = []
     for words, parts in kinds.items():
@@ -335,6 +342,14 @@ def _describe_blocking(one: SourceStanding) -> str:
         if held:
             said.append(f"{_list_parts(held)} {words}")
     return "; ".join(said)
+
+
+def _arrived(one: SourceStanding) -> dict[str, list[str]]:
+    """The parts that came and are not published, by what keeps them from it."""
+    return {
+        "in quarantine": [part for part in one.refused if part not in one.unfinished],
+        "begun and not finished": list(one.unfinished),
+    }
 
 
 def _list_parts(parts: Sequence[str]) -> str:

@@ -172,6 +172,15 @@ def test_what_stands_in_quarantine_is_not_missed_twice_but_holds_a_training(
         assert "train --allow-gaps" in text
         assert "quarantine list" in text
 
+        # What a killed process has begun was refused by nobody.
+        note(lake, "orders/2011-07", state="staged")
+        assert describe_behind(stands(lake)) == (
+            "1 part did not come: 2011-06; 2 in quarantine: 2011-03, 2011-05;"
+            " 1 begun and not finished: 2011-07"
+        )
+        assert "2011-07 begun and not finished" in held(lake)
+        note(lake, "orders/2011-06", "orders/2011-07")
+
         # Discarded is decided; what was never decided still holds.
         note(lake, "orders/2011-03", state="discarded")
         assert stands(lake).refused == ("2011-05",)
