@@ -396,8 +396,18 @@ def show_scores(scores: ScoreTable, rows: int = 10) -> None:
         console.print(stale, markup=False)
 
 
+# What else a night leaves in the folder of its scores, for whom it is.
+_BESIDE_SCORES = (
+    ("Whom to contact", "actions.csv"),
+    ("Whom to win back", "winback.csv"),
+    ("How the model is doing", "monitoring.html"),
+)
+
+
 def show_night(night: Night, settings: Settings) -> None:
     """A whole night, and where each person looks next."""
+    from tasks.services.environment import find_services
+
     show_batches(night.batches)
     _show_refused(night.refused)
     if night.admission is not None:
@@ -413,11 +423,15 @@ def show_night(night: Night, settings: Settings) -> None:
             console.print(f"no {part}: {why}", markup=False, soft_wrap=True)
         for path in night.understanding.page.paths.values():
             console.print(f"Page: {path}", markup=False, soft_wrap=True)
+    for label, name in _BESIDE_SCORES:
+        beside = night.scores.csv_path.with_name(name) if night.scores.csv_path else None
+        if beside is not None and beside.is_file():
+            console.print(f"{label}: {beside}", markup=False, soft_wrap=True)
     if night.admission is not None:
         console.print(f"MLflow run: {night.admission.run_id}", markup=False)
-    console.print(
-        f"Next: holdfast -d {called} status    holdfast -d {called} quarantine list    holdfast up",
-        markup=False,
-    )
+    following = [f"holdfast -d {called} status", f"holdfast -d {called} quarantine list"]
+    if find_services(settings.home) is None:
+        following.append("holdfast up")
+    console.print(f"Next: {'    '.join(following)}", markup=False, soft_wrap=True)
     if night.held:
         console.print(f"Degraded night: {night.held} The champion scored.", markup=False)

@@ -137,6 +137,9 @@ def test_degraded_nights_score_with_the_last_good_data_and_say_so(
     showing.show_night(night, shop.settings)
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("events/2011-03 stands in quarantine; its") for line in lines)
+    listed = night.scores.csv_path
+    assert listed is not None
+    assert f"Whom to contact: {listed.with_name('actions.csv')}" in lines
     assert lines[-1] == f"Degraded night: {night.held} The champion scored."
     assert any(line.startswith(f"STALE: events behind by {float(days):.4g}") for line in lines)
     standing = describe_standing(shop.settings)
