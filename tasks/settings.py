@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Self, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -284,7 +285,9 @@ def _explain(
     overlay_path: Path,
     origin: Mapping[str, Path],
 ) -> ConfigurationError:
-    first = error.errors()[0]
+    errors = error.errors()
+    # A misspelt key is why another is missing.
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     trail = [str(part) for part in first["loc"]]
     base_path = origin.get(trail[0] if trail else "", overlay_path)
     base = {trail[0]: _read_yaml(base_path)} if base_path != overlay_path else {}
@@ -296,18 +299,21 @@ def _explain(
         found_trail = [*found_trail, trail[-1]]
     trail = found_trail or trail
     where, key = ".".join(trail[:-1]), trail[-1] if trail else ""
-    more = len(error.errors()) - 1
+    more = len(errors) - 1
     also = f" ({more} more after it)" if more else ""
     if first["type"] == "extra_forbidden":
-        known = sorted(_known_keys(trail[:-1]))
+        known = sorted(_known_keys([str(part) for part in first["loc"][:-1]]))
         return ConfigurationError(
             f"{_short(path)}: '{key}' is not a setting of `{where or 'a deployment'}`.{also}",
             found=suggest(key, known),
             available=known,
         )
     found = "" if first["type"] == "missing" else f"Found: {first['input']!r}"
+    section = f" {trail[0]}" if trail and trail[0] in _known_keys([]) else ""
     return ConfigurationError(
-        f"{_short(path)}: `{'.'.join(trail)}`: {first['msg']}.{also}", found=found
+        f"{_short(path)}: `{'.'.join(trail)}`: {first['msg']}.{also}",
+        found=found,
+        next_step=f"holdfast settings{section}, for what each may be",
     )
 
 
@@ -325,13 +331,41 @@ def _walk_data(data: Any, trail: list[str]) -> list[str]:
     return kept
 
 
-def _known_keys(trail: list[str]) -> set[str]:
+def _known_keys(trail: Sequence[str]) -> set[str]:
     """The keys that the model at `trail` knows; empty where the trail leaves the models."""
-    model: type[BaseModel] = Settings
+    kinds: list[Any] = [Settings]
     for part in trail:
-        field = model.model_fields.get(part)
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return set()
-        model = inner
-    return set(model.model_fields) - (NOT_SET if model is Settings else set())
+        kinds = [inner for kind in kinds for inner in _descend(kind, part)]
+    known = {key for kind in kinds for model in _models_of(kind) for key in model.model_fields}
+    return known - (NOT_SET if not trail else set())
+
+
+def _descend(kind: Any, part: str) -> list[Any]:
+    """What stands below a key of a model, of a table of models, or below a tag of a union."""
+    models = _models_of(kind)
+    tagged = [model for model in models if part in _tags_of(model)]
+    if tagged and models != [kind]:
+        return tagged
+    inner = [model.model_fields[part].annotation for model in models if part in model.model_fields]
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _descend(arguments[0], part)
+    if origin in (dict, list, tuple):
+        inner.append(arguments[-1] if origin is dict else arguments[0])
+    return inner
+
+
+def _models_of(kind: Any) -> list[type[BaseModel]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [kind]
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _models_of(arguments[0])
+    if origin in (Union, UnionType):
+        return [model for argument in arguments for model in _models_of(argument)]
+    return []
+
+
+def _tags_of(model: type[BaseModel]) -> tuple[str, ...]:
+    field = model.model_fields.get("kind")
+    return get_args(field.annotation) if field is not None else ()

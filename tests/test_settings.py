@@ -55,7 +55,15 @@ def test_clock_takes_a_word_or_a_date(tmp_path: Path, text: str, expected: objec
         ("warehose: {threads: 2}", "Did you mean 'warehouse'?"),
         ("warehouse: {thread: 2}", "'thread' is not a setting of `warehouse`"),
         ("warehouse: {thread: 2}", "Did you mean 'threads'?"),
+        # below a name of one's own, and in a list, of what that kind of entry knows
+        (
+            "intake: {sources: {shop: {kind: files, table: orders, patern: '*'}}}",
+            "Did you mean 'pattern'?",
+        ),
+        ("oncall: {channels: [{name: a, kind: webhook, url_varable: A}]}", "'url_variable'?"),
+        ("rollout: {guardrails: {errors: 1.0}, guardrail: {}}", "Did you mean 'guardrails'?"),
         # bounds
+        ("warehouse: {threads: 0}", "Next: holdfast settings warehouse"),
         ("warehouse: {threads: 0}", "greater than or equal to 1"),
         ("warehouse: {memory_limit_mb: 10}", "greater than or equal to 256"),
         ("services: {prefect_port: 80}", "`services.prefect_port`"),
