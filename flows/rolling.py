@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -12,6 +13,8 @@ from tasks.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tasks.settings import Settings
 
 rollout_commands = typer.Typer(
     no_args_is_help=True,
@@ -125,7 +128,7 @@ def status(context: typer.Context, name: Name = None, as_json: Json = False) -> 
             if as_json:
                 print_json(None)
             else:
-                typer.echo("There is no rollout yet.")
+                typer.echo("There is no rollout yet.\n" + _say_plan(settings))
             return
         rollout = rollouts.read_rollout(lake, name)
         told = rollouts.describe(lake, rollout)
@@ -133,6 +136,10 @@ def status(context: typer.Context, name: Name = None, as_json: Json = False) -> 
         print_json(told)
     else:
         _show(told)
+
+
+def _say_plan(settings: Settings) -> str:
+    return f"Next: holdfast -d {shlex.quote(settings.called)} rollout plan --help"
 
 
 @rollout_commands.command("step")
@@ -155,7 +162,7 @@ def step(context: typer.Context, name: Name = None, as_json: Json = False) -> No
         if as_json:
             print_json(None)
         else:
-            typer.echo("No rollout is running; nothing to do.")
+            typer.echo("No rollout is running; nothing to do.\n" + _say_plan(settings))
         return
     _tell(settings, stepped, as_json)
     rollouts.demand_decision(stepped.rollout)

@@ -167,7 +167,9 @@ def test_what_cannot_be_is_refused_in_words(
     """FAULTS 70 (a salt twice), and the planner's refusals."""
     village = settle(leaves_by(0.1, 0.1), start=False)
     assert run(village, "status") == 0
-    assert "There is no rollout yet." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.startswith("There is no rollout yet.\nNext: holdfast -d ")
+    assert out.endswith(" rollout plan --help\n")
     assert run(village, "step") == 0
     assert "nothing to do" in capsys.readouterr().out
     assert run(village, "start") == 64
