@@ -14,8 +14,29 @@ from markupsafe import Markup
 
 from tasks.escaping import show_controls
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 960, 84, 12, 14, 34
+RIGHT, TOP, BOTTOM = 12, 14, 34
 Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """What a figure is drawn on, in pixels: its width, and the room for words on its left.
+
+    A figure made smaller has words too small to be read: a telephone is shown one of its own.
+    """
+
+    name: str
+    width: int
+    left: int
+
+    @property
+    def inner_width(self) -> int:
+        return self.width - self.left - RIGHT
+
+
+# Room that a date needs, with some between it and the next.
+_DATE_WIDTH = 120
+WIDE, NARROW = Paper("wide", 960, 84), Paper("narrow", 340, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +51,20 @@ class Axes:
     low: float
     high: float
     ticks: tuple[float, ...]
+    paper: Paper = WIDE
     height: int = 320
 
     @classmethod
-    def around(cls, left: float, right: float, values: Iterable[float], height: int = 320) -> Axes:
+    def around(cls, paper: Paper, left: float, right: float, values: Iterable[float]) -> Axes:
         """Axes that hold all values, up to ticks that are round numbers."""
         known = [value for value in values if math.isfinite(value)] or [0.0]
         ticks = choose_ticks(min(known), max(known))
-        return cls(left, right, ticks[0], ticks[-1], ticks, height)
+        height = 320 if paper is WIDE else 240
+        return cls(left, right, ticks[0], ticks[-1], ticks, paper, height)
 
     def across(self, value: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * (value - self.left) / ((self.right - self.left) or 1)
+        share = (value - self.left) / ((self.right - self.left) or 1)
+        return self.paper.left + self.paper.inner_width * share
 
     def down(self, value: float) -> float:
         """What lies beyond the axis is drawn at its end."""
@@ -51,7 +75,7 @@ class Axes:
         """A line and its words at each tick of the upright axis."""
         return Markup("").join(
             self.draw_level("grid", tick)
-            + draw_text(LEFT - 8, self.down(tick) + 4, "end", say(tick))
+            + draw_text(self.paper.left - 8, self.down(tick) + 4, "end", say(tick))
             for tick in self.ticks
         )
 
@@ -60,14 +84,14 @@ class Axes:
         parts = Markup("")
         for value, text in ticks:
             x = self.across(value)
-            anchor = "end" if x > WIDTH - 50 else "middle"
+            anchor = "end" if x > self.paper.width - 50 else "middle"
             parts += draw_text(x, self.height - 10, anchor, text)
         return parts
 
     def draw_level(self, kind: str, value: float) -> Markup:
         """A line across the whole figure."""
         return Markup('<line class="{}" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(
-            kind, LEFT, WIDTH - RIGHT, self.down(value), self.down(value)
+            kind, self.paper.left, self.paper.width - RIGHT, self.down(value), self.down(value)
         )
 
     def draw_line(self, kind: str, points: Iterable[Point]) -> Markup:
@@ -88,14 +112,19 @@ class Axes:
 
     def close(self, said: str, *parts: Markup) -> Markup:
         """The figure; `said` is what somebody hears who cannot see it."""
-        return close_figure(self.height, said, *parts)
+        return close_figure(self.paper, self.height, said, *parts)
 
 
-def close_figure(height: int, said: str, *parts: Markup) -> Markup:
-    """A figure of that height, in a frame that scrolls where the page is narrow."""
+def close_figure(paper: Paper, height: int, said: str, *parts: Markup) -> Markup:
+    """A figure of that height."""
     return Markup(
-        '<div class="figure"><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg></div>'
-    ).format(WIDTH, height, show_controls(said), Markup("").join(parts))
+        '<div class="figure {}"><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg></div>'
+    ).format(paper.name, paper.width, height, show_controls(said), Markup("").join(parts))
+
+
+def draw_twice(draw: Callable[[Paper], Markup]) -> Markup:
+    """A figure for a desk and one for a telephone; the style sheet shows the one that fits."""
+    return draw(WIDE) + draw(NARROW)
 
 
 def draw_text(x: float, y: float, anchor: str, text: str) -> Markup:
@@ -118,8 +147,9 @@ def choose_ticks(low: float, high: float, most: int = 6) -> tuple[float, ...]:
     return tuple(number * step for number in range(first, last + 1))
 
 
-def spread(count: int, most: int = 7) -> Sequence[int]:
-    """Places of so many things that are named where not all can be."""
+def spread(count: int, paper: Paper = WIDE) -> Sequence[int]:
+    """Places of so many things that are named, where dates of all have no room."""
+    most = max(1, paper.inner_width // _DATE_WIDTH)
     return range(0, count, max(1, math.ceil(count / most)))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from tasks.pages.axes import LEFT, RIGHT, WIDTH, Axes, close_figure, draw_text, spread
+from tasks.pages.axes import Axes, Paper, close_figure, draw_text, draw_twice, spread
 from tasks.replay.contacts import ALWAYS, FIRST, RULE, SERVED
 
 if TYPE_CHECKING:
@@ -26,9 +27,8 @@ _LINES: Mapping[str, str] = {
 
 def draw_money(account: Account) -> Markup:
     """Each policy's money from the first matured list on, added up."""
-    return _draw_lines(
-        account, {name: list(accumulate(amounts)) for name, amounts in account.by_week.items()}
-    )
+    sums = {name: list(accumulate(amounts)) for name, amounts in account.by_week.items()}
+    return draw_twice(partial(_draw_lines, account, sums))
 
 
 def draw_leads(account: Account) -> Markup:
@@ -39,17 +39,17 @@ def draw_leads(account: Account) -> Markup:
         for name, amounts in account.by_week.items()
         if name != SERVED
     }
-    return _draw_lines(account, leads)
+    return draw_twice(partial(_draw_lines, account, leads))
 
 
-def _draw_lines(account: Account, lines: Mapping[str, Sequence[float]]) -> Markup:
+def _draw_lines(account: Account, lines: Mapping[str, Sequence[float]], paper: Paper) -> Markup:
     """Lines over the account's weeks, with zero in sight."""
     weeks = account.weeks
     values = [0.0, *(value for line in lines.values() for value in line)]
-    axes = Axes.around(0, max(1, len(weeks) - 1), values)
+    axes = Axes.around(paper, 0, max(1, len(weeks) - 1), values)
     parts = [
         axes.draw_grid(lambda value: f"{value:,.0f}"),
-        axes.draw_foot((place, f"{weeks[place]:%Y-%m-%d}") for place in spread(len(weeks))),
+        axes.draw_foot((place, f"{weeks[place]:%Y-%m-%d}") for place in spread(len(weeks), paper)),
     ]
     if axes.low < 0 < axes.high:
         parts.append(axes.draw_level("zero", 0))
@@ -60,12 +60,16 @@ def _draw_lines(account: Account, lines: Mapping[str, Sequence[float]]) -> Marku
 
 def draw_strip(weeks: Sequence[Told]) -> Markup:
     """One bar a week: what was taken in and set aside, and a mark for each decision."""
+    return draw_twice(partial(_draw_strip, weeks))
+
+
+def _draw_strip(weeks: Sequence[Told], paper: Paper) -> Markup:
     most = max((one.rows for one in weeks), default=0) or 1
-    width = (WIDTH - LEFT - RIGHT) / max(1, len(weeks))
+    width = paper.inner_width / max(1, len(weeks))
     wide = max(1.0, width - 1)
     parts = []
     for place, one in enumerate(weeks):
-        x = LEFT + place * width
+        x = paper.left + place * width
         for kind, rows in (("taken", one.rows), ("aside", min(one.aside_rows, one.rows))):
             tall = 120 * rows / most
             parts.append(
@@ -83,6 +87,9 @@ def draw_strip(weeks: Sequence[Told]) -> Markup:
             parts.append(
                 Markup('<path class="planted" d="M{:.1f} 176h8l-4 8z"/>').format(middle - 4)
             )
-    parts += [draw_text(LEFT - 8, 34, "end", "rows"), draw_text(LEFT - 8, 170, "end", "gate")]
+    parts += [
+        draw_text(paper.left - 8, 34, "end", "rows"),
+        draw_text(paper.left - 8, 170, "end", "gate"),
+    ]
     said = f"rows taken in, rows set aside and decisions of {len(weeks)} steps"
-    return close_figure(190, said, *parts)
+    return close_figure(paper, 190, said, *parts)

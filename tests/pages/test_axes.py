@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.pages.axes import BOTTOM, TOP, Axes, choose_ticks, spread
+from tasks.pages.axes import BOTTOM, NARROW, TOP, WIDE, Axes, choose_ticks, spread
 
 NUMBERS = st.floats(-1e9, 1e9, allow_nan=False, allow_infinity=False)
 
@@ -36,12 +36,12 @@ def test_ticks_are_round(low: float, high: float, ticks: tuple[float, ...]) -> N
 
 @given(NUMBERS, NUMBERS, NUMBERS)
 def test_whatever_is_drawn_lies_within_the_figure(low: float, high: float, value: float) -> None:
-    axes = Axes.around(0, 1, (low, high))
+    axes = Axes.around(NARROW, 0, 1, (low, high))
     assert TOP <= axes.down(value) <= axes.height - BOTTOM
 
 
 def test_words_in_a_figure_are_escaped() -> None:
-    axes = Axes.around(0, 1, (0, float("nan"), 2))
+    axes = Axes.around(WIDE, 0, 1, (0, float("nan"), 2))
     drawn = axes.close("<b>", axes.draw_dot("seen", (0.5, 1), "<i>\x1b"), axes.draw_grid(str))
     assert "<b>" not in drawn
     assert "<i>" not in drawn
@@ -51,4 +51,5 @@ def test_words_in_a_figure_are_escaped() -> None:
 def test_of_many_things_some_are_named() -> None:
     assert list(spread(3)) == [0, 1, 2]
     assert list(spread(20)) == [0, 3, 6, 9, 12, 15, 18]
+    assert list(spread(20, NARROW)) == [0, 10]
     assert list(spread(0)) == []
