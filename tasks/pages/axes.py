@@ -135,8 +135,9 @@ def draw_text(x: float, y: float, anchor: str, text: str) -> Markup:
 
 def choose_ticks(low: float, high: float, most: int = 6) -> tuple[float, ...]:
     """Round numbers, evenly apart, from at or below `low` to at or above `high`."""
-    if high <= low:
-        room = abs(low) or 1.0
+    largest = max(abs(low), abs(high))
+    if high - low <= max(1e-9 * largest, 1e-200):
+        room = largest if largest > 1e-100 else 1.0
         low, high = low - room, high + room
     rough = (high - low) / (most - 1)
     size = 10.0 ** math.floor(math.log10(rough))

@@ -48,8 +48,9 @@ def _draw_looks(looks: Sequence[Seen], paper: Paper) -> Markup:
     ]
     former = -math.inf
     for one, point in zip(found, way, strict=True):
-        between = f"between {one.lower:.2f} and {one.upper:.2f}"
-        bounds = between if one.lower is not None else f"upper bound {one.upper:.2f}"
+        bounds = f"upper bound {one.upper:.2f}"
+        if one.lower is not None:
+            bounds += f", lower bound {one.lower:.2f}"
         title = f"look {one.number}, {one.on}: z {one.z:.2f}, {bounds}"
         parts.append(axes.draw_dot("seen", point, title))
         x = axes.across(point[0])
