@@ -116,7 +116,7 @@ def _say_lead(rollout: Rollout) -> str:
         f" {champion} the others.",
         "held": f"Nothing is concluded until what is missing is there: {challenger} goes on"
         f" serving {share} of the customers.",
-        "promoted": f"{challenger} has won against {champion} and serves everybody since.",
+        "promoted": f"{challenger} has won against {champion} and took over all customers.",
         "rolled_back": f"{challenger} was taken back: {champion} serves everybody.",
         "inconclusive": f"No difference was shown in time: {champion} serves everybody as before.",
     }
