@@ -41,15 +41,15 @@ def escape_text(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in shortened)
 
 
-def open_templates(directory: Path) -> Environment:
+def open_templates(*directories: Path) -> Environment:
     """The templates of a page: every text is escaped, its control characters are made visible.
 
-    An unknown name in a template is an error.
+    A template is taken from the first directory that has it. An unknown name in one is an error.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
-        loader=FileSystemLoader(directory),
+        loader=FileSystemLoader(directories),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_show,

@@ -1,8 +1,4 @@
-"""The page of a replay: one file that loads nothing and runs no script.
-
-Figures are drawn as SVG here, so its policy allows styles and nothing else: whatever slipped
-through escaping could neither run nor call anybody.
-"""
+"""The page of a replay: one file that loads nothing and runs no script."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.durability import write_page
-from tasks.escaping import open_templates
+from tasks.pages.sheet import open_sheets
 from tasks.replay.drawing import draw_leads, draw_money, draw_strip
 from tasks.replay.planting import WORDS
 
@@ -27,7 +23,6 @@ if TYPE_CHECKING:
     from tasks.replay.truth import Check
 
 TEMPLATES = Path(__file__).parent / "templates"
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 
 
 def publish_page(
@@ -58,17 +53,12 @@ def render_page(
     assumption: str = "",
 ) -> str:
     """The whole page; the same replay gives the same bytes."""
-    from markupsafe import Markup
-
     learnt = sum(len(one.learnt) for one in weeks)
     promoted = sum(one.decisions.count("promote") for one in weeks)
-    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     return (
         _environment()
         .get_template("page.html")
         .render(
-            policy=POLICY,
-            style=Markup(style),  # noqa: S704  (a file of ours)
             deployment=deployment,
             called=called,
             weeks=weeks,
@@ -94,15 +84,24 @@ def _say_once(weeks: Sequence[Told]) -> list[str]:
     """Why each step ended as it did; what the step before had said in those words is not."""
     said = [one.ended or " / ".join(one.reasons) for one in weeks]
     return [
-        "as the step before" if place and text and text == said[place - 1] else text
-        for place, text in enumerate(said)
+        " · ".join(part for part in (_shorten(said, place), *_add(one)) if part)
+        for place, one in enumerate(weeks)
     ]
+
+
+def _shorten(said: Sequence[str], place: int) -> str:
+    is_same = place > 0 and said[place] and said[place] == said[place - 1]
+    return "as the step before" if is_same else said[place]
+
+
+def _add(one: Told) -> tuple[str, ...]:
+    """What else a step's line says: its alerts, and whom a simulated contact kept."""
+    return (
+        f"alert: {', '.join(one.alerts)}" if one.alerts else "",
+        f"{one.stayed} of {one.lapsing} stayed (simulated)" if one.stayed else "",
+    )
 
 
 @functools.cache
 def _environment() -> Environment:
-    made = open_templates(TEMPLATES)
-    made.filters["amount"] = lambda value: f"{float(value):,.0f}"
-    made.filters["signed"] = lambda value: f"{float(value):+,.0f}"
-    made.filters["number"] = lambda value: f"{value:,}"
-    return made
+    return open_sheets(TEMPLATES)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from tasks.errors import ServiceDown
 from tasks.handles import Cause
 from tasks.incidents.queue import raise_incident, resolve_raised
-from tasks.rollout.recording import LIVE, Rollout, list_rollouts, verdict_of
-from tasks.rollout.report import describe, draw_page, sum_up_agreement
+from tasks.rollout.page import read_page
+from tasks.rollout.recording import LIVE, Rollout, verdict_of
 from tasks.tracking.tracker import CHALLENGER, open_tracker
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def show_run(lake: Lake, rollout: Rollout) -> bool:
     run_id = rollout.terms.challenger_run_id
     if not run_id:
         return False
-    agreement = sum_up_agreement(list_rollouts(lake))
-    page = draw_page(describe(lake, rollout), agreement)
+    page = read_page(lake, rollout)
     tags = {
         "rollout": rollout.rollout_id,
         "rollout_state": rollout.state,

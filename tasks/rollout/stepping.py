@@ -187,7 +187,9 @@ def compare_worlds(rollout: Rollout, verdict: Verdict) -> dict[str, Any]:
     """The difference that the gate found on past customers beside the one that the rollout found.
 
     They are in different units (profit of one list; the plan's metric a customer), so what is
-    compared is their sign; None where either is not known.
+    compared is their sign; None where either is not known. `agree` is of the effects as found:
+    whether an interval holds 0, so that its sign is no evidence, is read later from what is kept
+    here (`report.read_signs`).
     """
     terms, estimate = rollout.terms, verdict.estimate
     offline = terms.offline_difference_amount

@@ -11,6 +11,7 @@ from tasks.durability import write_page
 from tasks.handles import Champion
 from tasks.orchestration import publish_markdown, step
 from tasks.rollout.announcing import announce, show_run
+from tasks.rollout.page import read_page
 from tasks.rollout.plan import Subject
 from tasks.rollout.policies import (
     as_contender,
@@ -41,7 +42,6 @@ from tasks.rollout.recording import (
 )
 from tasks.rollout.report import (
     describe,
-    draw_page,
     say_agreement,
     say_markdown,
     sum_up_agreement,
@@ -160,11 +160,10 @@ def _carry_out(lake: Lake, rollout: Rollout) -> Rollout:
 
 def write_report(lake: Lake, rollout: Rollout) -> Path:
     """Write the page of a rollout; where it is. Raises DiskFailure (73)."""
-    page = draw_page(describe(lake, rollout), sum_up_agreement(list_rollouts(lake)))
     directory = lake.settings.home / "reports" / lake.deployment
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = directory / f"rollout-{rollout.rollout_id}.html"
-    write_page(path, page)
+    write_page(path, read_page(lake, rollout))
     return path
 
 

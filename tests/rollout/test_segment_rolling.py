@@ -131,7 +131,7 @@ def test_better_groups_are_promoted_serve_everybody_and_are_taken_back(
     assert told["arms"] == []
     assert run(village, "report", "--json") == 0
     page = json.loads(capsys.readouterr().out)["page"]
-    assert "<td>segments</td>" in Path(page).read_text(encoding="utf-8")
+    assert "<dd>segments</dd>" in Path(page).read_text(encoding="utf-8")
     assert run(village, "stop", "--reason", "too many vouchers") == 0
     assert run(village, "stop", "--reason", "too many vouchers") == 0
     with open_village(village) as lake:
