@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from tasks import warehouse
 from tasks.contracts import CONTRACTS, LEDGER
 from tasks.errors import HoldfastError, InternalError, LockHeld, StoredDataCorrupt
 from tasks.evidence import PUBLISHED_TABLES
@@ -291,3 +292,24 @@ def test_a_damaged_data_file_is_noticed_and_never_read(lake: Lake, settings: Set
     close_lakes()
     with open_lake(settings) as opened, pytest.raises(StoredDataCorrupt, match="damaged or gone"):
         opened.scalar(total)
+
+
+def test_a_tampered_extension_does_not_load_where_the_true_one_has(
+    lake: Lake, make_settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert warehouse._are_loaded()
+    said = lake.scalar("select current_setting('allow_unsigned_extensions')")
+    assert said is False  # once what it needs is there, a lake loads nothing without a signature
+    true_path = warehouse._extension_path
+    tampered = tmp_path / "ducklake.duckdb_extension"
+    text = bytearray(true_path("ducklake").read_bytes())
+    text[-1] ^= 1  # of its signature
+    tampered.write_bytes(text)
+    monkeypatch.setattr(
+        warehouse,
+        "_extension_path",
+        lambda name: tampered if name == "ducklake" else true_path(name),
+    )
+    assert not warehouse._are_loaded()
+    with pytest.raises(HoldfastError, match="signature"), open_lake(make_settings()):
+        pass
