@@ -185,7 +185,7 @@ def plan_row(
         state="planned",
         row_kind="plan",
         row_number=1,
-        reason=feasible.sentence,
+        reason=f"{feasible.sentence.removesuffix('.')}, on day {plan.maximum_days} at the latest.",
         actor=actor,
         evidence={
             "rates": asdict(rates),
