@@ -332,7 +332,20 @@ def advisory_lock(
             )
         yield lambda: _check_session(connection, name)
     finally:
-        connection.close()  # closing frees the lock
+        _let_go(connection, key)
+
+
+def _let_go(connection: PsycopgConnection, key: int) -> None:
+    """Free the lock and close. Closing alone would free it when the server comes to notice."""
+    import psycopg2
+
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_unlock(%s)", (key,))
+    except (psycopg2.OperationalError, psycopg2.InterfaceError):
+        pass  # the session had ended, and the lock with it
+    finally:
+        connection.close()
 
 
 def _check_session(connection: PsycopgConnection, name: str) -> None:

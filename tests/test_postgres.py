@@ -179,6 +179,23 @@ def test_a_lock_keeps_the_second_out_and_names_the_first(home: Path) -> None:
         pass
 
 
+@pytest.mark.sql
+def test_what_is_let_go_is_free_at_once(home: Path) -> None:
+    server = find_database(home)
+    key = lock_key("test again and again")
+    watching = connect(server)
+    # The server ends a closed session a moment later, and its locks with it: too late for whoever
+    # comes next and does not wait.
+    with watching.cursor() as cursor:
+        for _ in range(100):
+            with advisory_lock(server, "test again and again", 0):
+                pass
+            cursor.execute("select pg_try_advisory_lock(%s)", (key,))
+            assert cursor.fetchone() == (True,)
+            cursor.execute("select pg_advisory_unlock(%s)", (key,))
+    watching.close()
+
+
 HOLDER = """
 import sys, time
 from pathlib import Path
