@@ -330,13 +330,16 @@ def advisory_lock(
                 "select set_config('application_name', %s, false)",
                 (f"holdfast {name} pid {os.getpid()}"[:63],),
             )
-        yield lambda: _check_session(connection, name)
+        try:
+            yield lambda: _check_session(connection, name)
+        finally:
+            _unlock(connection, key)
     finally:
-        _let_go(connection, key)
+        connection.close()
 
 
-def _let_go(connection: PsycopgConnection, key: int) -> None:
-    """Free the lock and close. Closing alone would free it when the server comes to notice."""
+def _unlock(connection: PsycopgConnection, key: int) -> None:
+    """Free the lock at once; closing alone would free it when the server comes to notice."""
     import psycopg2
 
     try:
@@ -344,8 +347,6 @@ def _let_go(connection: PsycopgConnection, key: int) -> None:
             cursor.execute("select pg_advisory_unlock(%s)", (key,))
     except (psycopg2.OperationalError, psycopg2.InterfaceError):
         pass  # the session had ended, and the lock with it
-    finally:
-        connection.close()
 
 
 def _check_session(connection: PsycopgConnection, name: str) -> None:

@@ -93,7 +93,7 @@ def pytest_fixture_setup(fixturedef: Any) -> Iterator[None]:
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """Lakes go with the test or the module that made them, once its fixtures have ended.
 
-    With hundreds of them in one PostgreSQL, to open the next takes three times as long.
+    With a hundred of them in one PostgreSQL, to open the next takes half as long again.
     """
     result = yield
     _forget(_made["function"])

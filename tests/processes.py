@@ -3,8 +3,9 @@
 A night of a small shop spends half of its time on importing Great Expectations, MLflow and
 LightGBM. Here they are imported once: every command is a fork of a process that has them, and then
 reads its environment, runs and ends as `python -m flows.cli` does. What reads its settings while it
-is imported, as Prefect does, is left to the command. That it also starts cold is seen by
-`tests/acceptance`, `tests/test_cli.py` and `tests/services`.
+is imported, as Prefect does, is left to the command. Commands that start
+cold are the first night of the shop in `tests/flows` and those of `tests/test_cli.py` and
+`tests/services`.
 """
 
 from __future__ import annotations

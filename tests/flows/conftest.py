@@ -59,7 +59,7 @@ def shop(deployment_path: Path, population: Path, home: Path, prefect_services: 
     opened = Shop(
         deployment_path, home, population, build_client_environment(home, prefect_services)
     )
-    done = opened.run("nightly")
+    done = opened.run_cold("nightly")
     assert done.returncode == 0, done.stderr
     return opened
 

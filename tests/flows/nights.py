@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,11 +43,23 @@ class Shop:
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """`holdfast -d SHOP ...` in a process of its own."""
         return run_command(
-            ["-d", str(self.path), *arguments],
-            {**os.environ, "HOLDFAST_HOME": str(self.home), **self.environment, **variables},
-            PROJECT,
-            NIGHT_SECONDS,
+            ["-d", str(self.path), *arguments], self._surround(variables), PROJECT, NIGHT_SECONDS
         )
+
+    def run_cold(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same with a new interpreter that imports everything itself, as a scheduler's does."""
+        return subprocess.run(
+            [sys.executable, "-m", "flows.cli", "-d", str(self.path), *arguments],
+            cwd=PROJECT,
+            env=self._surround({}),
+            capture_output=True,
+            text=True,
+            timeout=NIGHT_SECONDS,
+            check=False,
+        )
+
+    def _surround(self, variables: Mapping[str, str]) -> dict[str, str]:
+        return {**os.environ, "HOLDFAST_HOME": str(self.home), **self.environment, **variables}
 
     def ask(self, *arguments: str) -> Any:
         """The JSON that a command prints."""

@@ -55,6 +55,12 @@ class Watched:
         self.page.on("console", lambda said: self.complaints.append(said.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
+    def open_alone(self, path: Path) -> None:
+        """Open a file that needs nobody: it calls no address and complains of nothing."""
+        self.page.goto(path.as_uri())
+        assert [url for url in self.called if not url.startswith(("file:", "data:,"))] == []
+        assert self.complaints == []
+
 
 @pytest.fixture
 def tab(browser: Browser) -> Iterator[Watched]:

@@ -36,9 +36,7 @@ def test_it_is_whole_readable_and_calls_nobody(
     path = tmp_path / "replay.html"
     path.write_text(page_text(), encoding="utf-8")
     tab = Watched(browser, viewport=viewport, color_scheme=scheme)
-    tab.page.goto(path.as_uri())
-    assert [url for url in tab.called if not url.startswith(("file:", "data:,"))] == []
-    assert tab.complaints == []
+    tab.open_alone(path)
     for name in ("money", "planted", "truth", "weeks"):
         assert tab.page.locator(f"section#{name} h2").is_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
